@@ -1,0 +1,325 @@
+package avrodecode
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"unsafe"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/avro"
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+)
+
+// Decoder turns the Avro binary form of one record type into the values of a row.
+// It is compiled from the schema once: no map is made and no field name looked up
+// per event. It is safe for concurrent use.
+type Decoder struct {
+	// Schema of the rows; fields of nested records stand under dotted names.
+	Schema *event.Schema
+	reads  []reader
+}
+
+// reader decodes one field.
+type reader func(*input) event.Value
+
+// input is what is left of a record; the first failure sticks.
+type input struct {
+	b   []byte
+	err error
+}
+
+var (
+	errShort  = errors.New("it ends in the middle of a field")
+	errBranch = errors.New("a union has no such branch")
+	errSymbol = errors.New("an enum has no such symbol")
+	errMoney  = errors.New("a decimal does not fit 64 bits")
+	errSize   = errors.New("a length is negative")
+)
+
+// Compile makes a decoder for a record type.
+func Compile(s *avro.Schema) (*Decoder, error) {
+	if s.Root.Kind != "record" {
+		return nil, fmt.Errorf("schema %s is no record", s.Name)
+	}
+	d := &Decoder{}
+	names := d.record(s.Root, "", nil)
+	d.Schema = event.NewSchema(s.Name, names...)
+	return d, nil
+}
+
+func (d *Decoder) record(t *avro.Type, prefix string, names []string) []string {
+	for _, f := range t.Fields {
+		if f.Type.Kind == "record" {
+			names = d.record(f.Type, prefix+f.Name+".", names)
+			continue
+		}
+		names = append(names, prefix+f.Name)
+		d.reads = append(d.reads, compile(f.Type))
+	}
+	return names
+}
+
+// Len is the number of values of a row.
+func (d *Decoder) Len() int { return len(d.reads) }
+
+// Decode fills values with the fields of a record. Texts share memory with b.
+func (d *Decoder) Decode(b []byte, values []event.Value) error {
+	in := input{b: b}
+	for i, read := range d.reads {
+		values[i] = read(&in)
+		if in.err != nil {
+			return fmt.Errorf("not Avro of %s: field %s: %w", d.Schema.Name, d.Schema.Fields[i], in.err)
+		}
+	}
+	if len(in.b) > 0 {
+		return fmt.Errorf("not Avro of %s: %d bytes are left over", d.Schema.Name, len(in.b))
+	}
+	return nil
+}
+
+func compile(t *avro.Type) reader {
+	if inner := t.Nullable(); inner != nil {
+		read, null := compile(inner), int64(0)
+		if t.Branches[1].Kind == "null" {
+			null = 1
+		}
+		return func(in *input) event.Value {
+			switch n := in.long(); {
+			case in.err != nil || n == null:
+				return event.Value{}
+			case n == 1-null:
+				return read(in)
+			}
+			in.fail(errBranch)
+			return event.Value{}
+		}
+	}
+	switch t.Kind {
+	case "null":
+		return func(*input) event.Value { return event.Value{} }
+	case "boolean":
+		return func(in *input) event.Value { return event.BoolOf(in.bool()) }
+	case "int", "long":
+		return compileLong(t)
+	case "float":
+		return func(in *input) event.Value {
+			if b := in.take(4); b != nil {
+				return event.FloatOf(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
+			}
+			return event.Value{}
+		}
+	case "double":
+		return func(in *input) event.Value {
+			if b := in.take(8); b != nil {
+				return event.FloatOf(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+			}
+			return event.Value{}
+		}
+	case "string":
+		return func(in *input) event.Value { return event.StringOf(in.text()) }
+	case "bytes", "fixed":
+		return compileBytes(t)
+	case "enum":
+		return func(in *input) event.Value {
+			n := in.long()
+			if n < 0 || n >= int64(len(t.Symbols)) {
+				in.fail(errSymbol)
+				return event.Value{}
+			}
+			return event.StringOf(t.Symbols[n])
+		}
+	}
+	// Arrays, maps, wider unions and optional records: no operator looks inside, so they travel as JSON.
+	return func(in *input) event.Value {
+		v := in.any(t)
+		if in.err != nil {
+			return event.Value{}
+		}
+		text, err := json.Marshal(v)
+		if err != nil {
+			in.fail(err)
+			return event.Value{}
+		}
+		return event.JSONOf(string(text))
+	}
+}
+
+const millisPerDay = 24 * 60 * 60 * 1000
+
+func compileLong(t *avro.Type) reader {
+	switch t.Logical {
+	case "timestamp-millis", "local-timestamp-millis":
+		return func(in *input) event.Value { return event.TimestampOf(event.Time(in.long())) }
+	case "timestamp-micros", "local-timestamp-micros":
+		return func(in *input) event.Value {
+			n := in.long()
+			ms := n / 1000
+			if n%1000 < 0 {
+				ms--
+			}
+			return event.TimestampOf(event.Time(ms))
+		}
+	case "date":
+		return func(in *input) event.Value { return event.TimestampOf(event.Time(in.long() * millisPerDay)) }
+	}
+	return func(in *input) event.Value { return event.IntOf(in.long()) }
+}
+
+func compileBytes(t *avro.Type) reader {
+	take := func(in *input) []byte { return in.take(in.long()) }
+	if t.Kind == "fixed" {
+		size := int64(t.Size)
+		take = func(in *input) []byte { return in.take(size) }
+	}
+	if t.Logical == "decimal" && t.Scale <= event.MaxScale {
+		scale := uint8(t.Scale)
+		return func(in *input) event.Value {
+			n, ok := twosComplement(take(in))
+			if !ok {
+				in.fail(errMoney)
+			}
+			return event.DecimalOf(n, scale)
+		}
+	}
+	return func(in *input) event.Value { return event.StringOf(string(take(in))) }
+}
+
+// twosComplement reads a big-endian integer of any length; false where it does not fit.
+func twosComplement(b []byte) (int64, bool) {
+	var n int64
+	if len(b) > 0 && b[0]&0x80 != 0 {
+		n = -1
+	}
+	for len(b) > 8 { // sign extension
+		if b[0] != byte(n) {
+			return 0, false
+		}
+		b = b[1:]
+		if len(b) == 8 && (b[0]&0x80 != 0) != (n < 0) {
+			return 0, false
+		}
+	}
+	for _, c := range b {
+		n = n<<8 | int64(c)
+	}
+	return n, true
+}
+
+func (in *input) fail(err error) {
+	if in.err == nil {
+		in.err, in.b = err, nil
+	}
+}
+
+func (in *input) long() int64 {
+	v, n := binary.Varint(in.b)
+	if n <= 0 {
+		in.fail(errShort)
+		return 0
+	}
+	in.b = in.b[n:]
+	return v
+}
+
+func (in *input) bool() bool {
+	b := in.take(1)
+	return b != nil && b[0] != 0
+}
+
+func (in *input) take(n int64) []byte {
+	if n < 0 {
+		in.fail(errSize)
+		return nil
+	}
+	if n > int64(len(in.b)) {
+		in.fail(errShort)
+		return nil
+	}
+	b := in.b[:n]
+	in.b = in.b[n:]
+	return b
+}
+
+// text shares memory with the record, which nobody writes to again.
+func (in *input) text() string {
+	b := in.take(in.long())
+	if len(b) == 0 {
+		return ""
+	}
+	return unsafe.String(&b[0], len(b))
+}
+
+// maxBlock bounds the items of one block of an array or map, so that a record of a
+// few bytes cannot ask for an endless list of nulls.
+const maxBlock = 1 << 20
+
+// any decodes a value of any type as JSON knows it.
+func (in *input) any(t *avro.Type) any {
+	switch t.Kind {
+	case "record":
+		m := make(map[string]any, len(t.Fields))
+		for _, f := range t.Fields {
+			m[f.Name] = in.any(f.Type)
+			if in.err != nil {
+				return nil
+			}
+		}
+		return m
+	case "array":
+		list := []any{}
+		in.blocks(func() { list = append(list, in.any(t.Elem)) })
+		return list
+	case "map":
+		m := map[string]any{}
+		in.blocks(func() { k := in.text(); m[k] = in.any(t.Elem) })
+		return m
+	case "union":
+		n := in.long()
+		if n < 0 || n >= int64(len(t.Branches)) {
+			in.fail(errBranch)
+			return nil
+		}
+		return in.any(t.Branches[n])
+	case "bytes", "fixed":
+		if t.Logical == "decimal" && t.Scale > event.MaxScale {
+			return in.bigDecimal(t)
+		}
+	}
+	return compile(t)(in).Any()
+}
+
+func (in *input) bigDecimal(t *avro.Type) any {
+	n := int64(t.Size)
+	if t.Kind == "bytes" {
+		n = in.long()
+	}
+	b := in.take(n)
+	v := new(big.Int).SetBytes(b)
+	if len(b) > 0 && b[0]&0x80 != 0 {
+		v.Sub(v, new(big.Int).Lsh(big.NewInt(1), uint(len(b)*8)))
+	}
+	return json.Number(new(big.Rat).SetFrac(v, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(t.Scale)), nil)).FloatString(t.Scale))
+}
+
+func (in *input) blocks(item func()) {
+	for in.err == nil {
+		n := in.long()
+		if n < 0 { // a negative count is followed by the block's size in bytes
+			n = -n
+			in.long()
+		}
+		if n == 0 || in.err != nil {
+			return
+		}
+		if n < 0 || n > maxBlock {
+			in.fail(errSize)
+			return
+		}
+		for ; n > 0 && in.err == nil; n-- {
+			item()
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package host
+
+import "time"
+
+// idleness measures how long partitions have stood at their confirmed end while
+// the task had other work. A partition turns idle only by confirmations: time in
+// which the broker was silent, or the task itself stood still behind a stalled
+// output, does not count, since only maxGap is credited between two of them.
+type idleness struct {
+	timeout time.Duration
+	parts   []standing
+	// delivered is when the task last received a record from any partition.
+	delivered time.Time
+}
+
+type standing struct {
+	confirmed time.Time // the last confirmation, zero when the partition delivered since
+	stood     time.Duration
+}
+
+// maxGap is the longest time between two confirmations that counts in full.
+func (d *idleness) maxGap() time.Duration { return d.timeout / 4 }
+
+func newIdleness(partitions int, timeout time.Duration) *idleness {
+	return &idleness{timeout: timeout, parts: make([]standing, partitions)}
+}
+
+// still tells whether no partition has delivered for the timeout: then the
+// watermark stands, and nothing turns idle.
+func (d *idleness) still(now time.Time) bool {
+	return d.delivered.IsZero() || now.Sub(d.delivered) >= d.timeout
+}
+
+// deliver notes that partition i delivered. When everything stood still before,
+// the timers of all partitions start anew.
+func (d *idleness) deliver(i int, now time.Time) {
+	if d.still(now) {
+		for k := range d.parts {
+			d.parts[k].stood = 0
+		}
+	}
+	d.delivered = now
+	d.parts[i] = standing{}
+}
+
+// confirm notes that partition i stands at its end, and tells whether it is idle now.
+func (d *idleness) confirm(i int, now time.Time) bool {
+	p := &d.parts[i]
+	if !p.confirmed.IsZero() && !d.still(now) {
+		p.stood += min(now.Sub(p.confirmed), d.maxGap())
+	}
+	p.confirmed = now
+	return p.stood >= d.timeout
+}

@@ -1,0 +1,82 @@
+package host
+
+import (
+	"context"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
+)
+
+// standalone runs one operator without a stateful input, for `tidemark test`. State
+// is kept from batch to batch. The watermark is the largest event time so far, or
+// what the operator before says it is; each batch ends with a flush. Rejected
+// events are the dead letters that a host would make of them.
+type standalone struct {
+	stage     task.Stage
+	chain     *task.Chain
+	shape     task.Shape
+	rows      *Rows
+	watermark event.Time
+}
+
+func newStandalone(s task.Stage) *standalone {
+	return &standalone{stage: s, rows: NewRows(), watermark: event.MinTime}
+}
+
+func (s *standalone) ProcessBatch(_ context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
+	var sink task.Sink
+	var out service.MessageBatch
+	for _, m := range batch {
+		if kind, _ := m.MetaGet(MetaKind); kind == KindDeadLetter {
+			out = append(out, m)
+			continue
+		}
+		r, err := s.rows.FromMessage(m)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.bind(m); err != nil {
+			return nil, err
+		}
+		s.watermark = max(s.watermark, r.Watermark)
+		if r.Watermark == event.MinTime {
+			s.watermark = max(s.watermark, r.Time)
+		}
+		r.Watermark = s.watermark
+		s.chain.FireUntil(s.watermark, &sink)
+		s.chain.Process([]event.Row{r}, &sink)
+	}
+	if s.chain != nil {
+		s.chain.Flush(s.watermark, &sink)
+	}
+	for i := range sink.Rows {
+		m := ToMessage(&sink.Rows[i])
+		m.MetaSetMut(metaDelay, int64(s.shape.Delay))
+		m.MetaSetMut(MetaOperator, sink.Rows[i].Schema.Name)
+		m.MetaSetMut(MetaKind, KindRow)
+		out = append(out, m)
+	}
+	for i := range sink.Rejects {
+		out = append(out, DeadLetter(&sink.Rejects[i]))
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return []service.MessageBatch{out}, nil
+}
+
+func (s *standalone) bind(first *service.Message) error {
+	if s.chain != nil {
+		return nil
+	}
+	delay, _, err := metaInt(first, metaDelay)
+	if err != nil {
+		return err
+	}
+	s.chain, s.shape, err = task.NewChain([]task.Stage{s.stage}, task.Shape{Delay: event.Duration(delay)})
+	return err
+}
+
+func (s *standalone) Close(context.Context) error { return nil }

@@ -1,0 +1,117 @@
+package task
+
+import (
+	"fmt"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+)
+
+// Stage is an operator with the label that names it in errors, accounts and state.
+type Stage struct {
+	Label string
+	Op    Operator
+}
+
+// Chain runs operators one after the other: what one emits the next is given.
+type Chain struct {
+	stages []Stage
+	outs   []Output
+}
+
+// NewChain makes a chain and binds its operators to what is known of their input.
+// It returns what is known of the rows that leave it.
+func NewChain(stages []Stage, in Shape) (*Chain, Shape, error) {
+	c := &Chain{stages: stages, outs: make([]Output, len(stages))}
+	for i, s := range stages {
+		next, err := s.Op.Bind(in)
+		if err != nil {
+			return nil, in, fmt.Errorf("%s: %w", s.Label, err)
+		}
+		in = next
+		c.outs[i] = Output{label: s.Label, acct: &Account{Operator: s.Label}}
+	}
+	return c, in, nil
+}
+
+// Process drives rows through the chain into sink.
+func (c *Chain) Process(rows []event.Row, sink *Sink) { c.from(0, rows, sink) }
+
+func (c *Chain) from(i int, rows []event.Row, sink *Sink) {
+	for ; i < len(c.stages) && len(rows) > 0; i++ {
+		out := c.open(i, sink)
+		for k := range rows {
+			out.Count(&rows[k], In)
+		}
+		c.stages[i].Op.Process(rows, out)
+		rows = out.rows
+	}
+	sink.Rows = append(sink.Rows, rows...)
+}
+
+// open readies the output of a stage. Its row buffer is free again: the stages
+// below are done with the rows of the last call.
+func (c *Chain) open(i int, sink *Sink) *Output {
+	out := &c.outs[i]
+	out.rows, out.sink = out.rows[:0], sink
+	return out
+}
+
+// NextTimer is the earliest timer of the chain.
+func (c *Chain) NextTimer() event.Time {
+	next := event.MaxTime
+	for i := range c.stages {
+		next = min(next, c.stages[i].Op.NextTimer())
+	}
+	return next
+}
+
+// FireUntil fires, in time order, every timer that the watermark w has passed.
+// Timers of the same time fire in the order of the stages, so that what an
+// operator emits at its end still reaches a window that ends at the same time.
+func (c *Chain) FireUntil(w event.Time, sink *Sink) {
+	for t := c.NextTimer(); t < w; t = c.NextTimer() {
+		c.fire(t, sink)
+	}
+}
+
+func (c *Chain) fire(t event.Time, sink *Sink) {
+	for i := range c.stages {
+		if c.stages[i].Op.NextTimer() == t {
+			out := c.open(i, sink)
+			c.stages[i].Op.OnTimer(t, out)
+			c.from(i+1, out.rows, sink)
+		}
+	}
+}
+
+// Flush makes every operator emit what has changed, upstream first, at watermark w.
+func (c *Chain) Flush(w event.Time, sink *Sink) {
+	for i := range c.stages {
+		out := c.open(i, sink)
+		c.stages[i].Op.Flush(w, out)
+		c.from(i+1, out.rows, sink)
+	}
+}
+
+// Accounts are the accounts of all operators, in their order.
+func (c *Chain) Accounts() []Line {
+	var lines []Line
+	for i := range c.stages {
+		if _, foreign := c.stages[i].Op.(Foreign); foreign {
+			continue
+		}
+		lines = append(lines, c.outs[i].acct.Lines()...)
+		if n, ok := c.stages[i].Op.(interface{ Accounts() []Line }); ok {
+			lines = append(lines, n.Accounts()...)
+		}
+	}
+	return lines
+}
+
+// Foreign marks a stage that runs processors of others, which may drop or split
+// events as they like: it has no account.
+type Foreign interface{ Foreign() }
+
+// Sink is where the rows and rejects of this output end. An operator that runs
+// chains of its own (fan_out) lets them reject into it.
+func (o *Output) Sink() *Sink { return o.sink }

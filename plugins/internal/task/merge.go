@@ -1,0 +1,204 @@
+package task
+
+import "github.com/tidemark-streams/tidemark/plugins/internal/event"
+
+// Source is one source partition of a task: the records that were fetched and not
+// yet merged, and what the partition says about the passage of event time.
+type Source struct {
+	Topic     string
+	Partition int32
+
+	queue []event.Row // queue[head:] are waiting
+	head  int
+
+	// seen is the largest event time that was merged.
+	seen event.Time
+	// atEnd: the broker confirmed that nothing follows what was fetched.
+	atEnd bool
+	// idle: the partition has stood at its end while others delivered, and neither
+	// holds the watermark nor the merge.
+	idle bool
+	// finished: a bounded run has read all that it will read here.
+	finished bool
+}
+
+// Len is the number of records that wait to be merged.
+func (s *Source) Len() int { return len(s.queue) - s.head }
+
+// Push appends a record in the order of the partition and tells that it is not at its end.
+func (s *Source) Push(r event.Row) {
+	if s.head == len(s.queue) {
+		s.queue, s.head = s.queue[:0], 0
+	}
+	s.queue = append(s.queue, r)
+	s.atEnd, s.idle = false, false
+}
+
+// AtEnd tells that the broker confirmed the end of the partition behind what was pushed.
+func (s *Source) AtEnd() { s.atEnd = true }
+
+// IsAtEnd tells whether the end is confirmed and everything before it is merged.
+func (s *Source) IsAtEnd() bool { return s.atEnd && s.Len() == 0 }
+
+// SetIdle takes the partition out of the watermark and the merge until its next record.
+func (s *Source) SetIdle() { s.idle = true }
+
+// IsIdle tells whether the partition is idle.
+func (s *Source) IsIdle() bool { return s.idle }
+
+// Finish tells that nothing more will be pushed.
+func (s *Source) Finish() { s.finished = true }
+
+// Done tells whether a bounded run is over here.
+func (s *Source) Done() bool { return s.finished && s.Len() == 0 }
+
+// Seen is the largest event time that was merged, event.MinTime before the first.
+func (s *Source) Seen() event.Time { return s.seen }
+
+// waited tells whether the merge has to wait for this source's next record.
+func (s *Source) waited() bool { return s.Len() == 0 && !s.atEnd && !s.idle && !s.finished }
+
+// holds tells whether the source holds the watermark.
+func (s *Source) holds() bool { return !s.idle && !s.Done() }
+
+// Task merges its sources by event time and drives the chain with them.
+type Task struct {
+	Sources []*Source
+	// MaxOutOfOrderness is how far behind the largest event time of its partition a
+	// record may be without being late.
+	MaxOutOfOrderness event.Duration
+
+	chain     *Chain
+	watermark event.Time
+	holder    *Source
+	input     Account
+	any       bool
+
+	// run holds rows that are merged and not yet driven through the chain. No timer
+	// that they may set lies before runBound, so they can wait for more rows as long
+	// as the watermark passes neither it nor a timer that is set already.
+	run      []event.Row
+	runBound event.Time
+}
+
+// New makes a task over chain. Sources stand in the order that breaks ties of event time.
+func New(chain *Chain, sources []*Source, maxOutOfOrderness event.Duration) *Task {
+	for _, s := range sources {
+		s.seen = event.MinTime
+	}
+	return &Task{
+		Sources: sources, MaxOutOfOrderness: maxOutOfOrderness,
+		chain: chain, watermark: event.MinTime, runBound: event.MaxTime, input: Account{Operator: "input"},
+	}
+}
+
+// Watermark is the task's watermark: min over the sources that hold it of (largest
+// event time seen - max_out_of_orderness). It never goes back.
+func (t *Task) Watermark() event.Time { return t.watermark }
+
+// Holder is the source that holds the watermark; nil where none does.
+func (t *Task) Holder() *Source { return t.holder }
+
+// HasSeenRecord tells whether the task ever merged a record.
+func (t *Task) HasSeenRecord() bool { return t.any }
+
+// Accounts are the accounts of the input and all operators.
+func (t *Task) Accounts() []Line { return append(t.input.Lines(), t.chain.Accounts()...) }
+
+// next is the source whose head comes next in event time; nil when the merge has
+// to wait for a source or everything is empty.
+func (t *Task) next() *Source {
+	var first *Source
+	for _, s := range t.Sources {
+		if s.Len() == 0 {
+			if s.waited() {
+				return nil
+			}
+			continue
+		}
+		if first == nil || s.queue[s.head].Time < first.queue[first.head].Time {
+			first = s
+		}
+	}
+	return first
+}
+
+// Step merges up to limit records and drives them through the chain. A record
+// later than horizon lies in the future: it is rejected and moves nothing.
+// Step returns the number of records that it took.
+func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
+	n := 0
+	for ; n < limit; n++ {
+		s := t.next()
+		if s == nil {
+			break
+		}
+		r := s.queue[s.head]
+		s.queue[s.head] = event.Row{}
+		s.head++
+		t.input.Add(r.Source, In, 1)
+		if r.Time > horizon {
+			t.input.Add(r.Source, Future, 1)
+			r.Watermark = t.watermark
+			sink.Rejects = append(sink.Rejects, Reject{"input", Future, "event time " + r.Time.String() + " lies beyond " + horizon.String(), r})
+			continue
+		}
+		t.input.Add(r.Source, Passed, 1)
+		t.any = true
+		s.seen = max(s.seen, r.Time)
+		t.advance(sink)
+		// A record that moved the watermark is later than it by max_out_of_orderness
+		// at least, so judging it by the new watermark judges it as by the old one.
+		r.Watermark = t.watermark
+		t.run = append(t.run, r)
+		t.runBound = min(t.runBound, max(r.Time, t.watermark))
+	}
+	t.drain(sink)
+	return n
+}
+
+// advance moves the watermark to where the sources allow and fires the timers that
+// it passes, after the rows before them.
+func (t *Task) advance(sink *Sink) {
+	w := event.MaxTime
+	var holder *Source
+	for _, s := range t.Sources {
+		if s.holds() && s.seen.Add(-t.MaxOutOfOrderness) < w {
+			w, holder = s.seen.Add(-t.MaxOutOfOrderness), s
+		}
+	}
+	t.holder = holder
+	if holder == nil || w <= t.watermark {
+		return // where all sources stand idle, the watermark stands
+	}
+	t.moveTo(w, sink)
+}
+
+func (t *Task) moveTo(w event.Time, sink *Sink) {
+	if t.runBound < w || t.chain.NextTimer() < w {
+		t.drain(sink)
+		t.chain.FireUntil(w, sink)
+	}
+	t.watermark = w
+}
+
+func (t *Task) drain(sink *Sink) {
+	if len(t.run) > 0 {
+		t.chain.Process(t.run, sink)
+		clear(t.run)
+		t.run, t.runBound = t.run[:0], event.MaxTime
+	}
+}
+
+// Settle moves the watermark after a source became idle or finished.
+func (t *Task) Settle(sink *Sink) { t.advance(sink) }
+
+// Flush makes the operators emit what has changed.
+func (t *Task) Flush(sink *Sink) { t.chain.Flush(t.watermark, sink) }
+
+// End advances the watermark to the end of time: everything that is open closes.
+func (t *Task) End(sink *Sink) {
+	t.drain(sink)
+	t.moveTo(event.MaxTime, sink)
+	t.chain.Flush(t.watermark, sink)
+}

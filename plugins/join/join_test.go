@@ -1,0 +1,430 @@
+package join
+
+import (
+	"cmp"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/filter"
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task/tasktest"
+)
+
+var (
+	orders   = event.NewSchema("order", "k", "n")
+	items    = event.NewSchema("item", "k", "price")
+	payments = event.NewSchema("payment", "n", "k", "ok")
+)
+
+func config(before, within event.Duration) Config {
+	where, err := filter.Parse("this.ok")
+	if err != nil {
+		panic(err)
+	}
+	return Config{
+		Key: "k", Anchor: "orders", Before: before, Within: within,
+		Streams: []Stream{{Name: "items", Topic: "items"}, {Name: "payments", Topic: "payments", Where: where}},
+	}
+}
+
+// row makes an event; n numbers it.
+func row(topic, key string, at event.Time, n int, ok bool) event.Row {
+	r := event.Row{Time: at, Source: &event.Source{Topic: topic, Offset: int64(n), Partition: 3, Value: []byte("v")}}
+	k := event.StringOf(key)
+	if key == "" {
+		k = event.Value{}
+	}
+	switch topic {
+	case "orders":
+		r.Schema, r.Values = orders, []event.Value{k, event.IntOf(int64(n))}
+	case "payments":
+		r.Schema, r.Values = payments, []event.Value{event.IntOf(int64(n)), k, event.BoolOf(ok)}
+	default:
+		r.Schema, r.Values = items, []event.Value{k, event.IntOf(int64(n))}
+	}
+	return r
+}
+
+// schedule draws events of few keys with a watermark that never goes back, at the
+// bounds of the join more often than by chance.
+func schedule(t *rapid.T, cfg Config, delay event.Duration) []event.Row {
+	w := event.MinTime
+	var rows []event.Row
+	var times []event.Time // of the events so far
+	steps := []event.Duration{0, 1, cfg.Before, cfg.Before + 1, cfg.Within, cfg.Within + 1}
+	step := rapid.SampledFrom(steps)
+	for i := range rapid.IntRange(1, 40).Draw(t, "rows") {
+		at := event.Time(rapid.Int64Range(-30, 30).Draw(t, "at"))
+		if len(times) > 0 && rapid.IntRange(0, 3).Draw(t, "related") > 0 {
+			at = rapid.SampledFrom(times).Draw(t, "to")
+			if d := step.Draw(t, "by"); rapid.Bool().Draw(t, "earlier") {
+				at -= event.Time(d)
+			} else {
+				at += event.Time(d)
+			}
+			if m := at.Add(step.Draw(t, "mark")).Add(delay).Add(event.Duration(rapid.IntRange(-1, 1).Draw(t, "off"))); m > w && rapid.IntRange(0, 4).Draw(t, "move") == 0 {
+				w = m
+			}
+		}
+		times = append(times, at)
+		r := row(
+			rapid.SampledFrom([]string{"orders", "orders", "items", "items", "payments", "others"}).Draw(t, "topic"),
+			rapid.SampledFrom([]string{"a", "a", "a", "b", "b", ""}).Draw(t, "key"),
+			at, i, rapid.Bool().Draw(t, "ok"),
+		)
+		r.Watermark = w
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// verdict is something that the join has to say, and when: at a row of the input,
+// or by a timer that fires just before it.
+type verdict struct {
+	row   int // index of the input row; one past the last at the end of time
+	timer bool
+	at    event.Time // of the timer
+	order int        // what was set or held first goes first
+	text  string
+}
+
+func sorted(vs []verdict) []string {
+	slices.SortStableFunc(vs, func(a, b verdict) int {
+		if a.row != b.row {
+			return cmp.Compare(a.row, b.row)
+		}
+		if a.timer != b.timer {
+			if a.timer {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.order, b.order))
+	})
+	var texts []string
+	for _, v := range vs {
+		texts = append(texts, v.text)
+	}
+	return texts
+}
+
+// model decides for each event by itself, looking at all the others: which anchor it
+// meets and when. Then it lets each anchor tell its story.
+func model(cfg Config, delay event.Duration, rows []event.Row) (emitted, rejected []string, counts map[string]*task.Counts) {
+	mark := func(i int) event.Time { return rows[i].Watermark.Add(-delay) }
+	// passed is the first row whose watermark is later than t.
+	passed := func(from int, t event.Time) int {
+		for i := from; i < len(rows); i++ {
+			if mark(i) > t {
+				return i
+			}
+		}
+		return len(rows)
+	}
+	counts = map[string]*task.Counts{}
+	count := func(r *event.Row, what task.Outcome) {
+		if counts[r.Source.Topic] == nil {
+			counts[r.Source.Topic] = &task.Counts{}
+		}
+		counts[r.Source.Topic][task.In]++
+		counts[r.Source.Topic][what]++
+	}
+	var out []verdict
+	reject := func(i int, why task.Outcome, w event.Time) {
+		count(&rows[i], why)
+		rejected = append(rejected, rejection(&task.Reject{Operator: "op", Reason: why, Row: rows[i]}, w))
+	}
+
+	// The anchors that are accepted, and from when to when each is known.
+	type life struct{ from, to int }
+	anchors := map[int]life{}
+	for i := range rows {
+		r := &rows[i]
+		if r.Get("k").IsNull() || r.Source.Topic != "orders" {
+			continue
+		}
+		end := r.Time.Add(cfg.Within)
+		switch {
+		case end < mark(i):
+			reject(i, task.Late, r.Watermark)
+		case slices.ContainsFunc(rows[:i], func(o event.Row) bool {
+			l, ok := anchors[int(o.Source.Offset)]
+			return ok && o.Get("k") == r.Get("k") && i < l.to
+		}):
+			count(r, task.Duplicate)
+		default:
+			anchors[i] = life{i, passed(i+1, end)}
+			count(r, task.Passed)
+		}
+	}
+	// The children: the anchor that is known when they come, or else the first that
+	// comes while they are held.
+	type meeting struct{ child, row, order int }
+	meetings := map[int][]meeting{}
+	for i := range rows {
+		r := &rows[i]
+		stream := slices.IndexFunc(cfg.Streams, func(s Stream) bool { return s.Topic == r.Source.Topic })
+		switch {
+		case r.Get("k").IsNull(), stream < 0 && r.Source.Topic != "orders":
+			reject(i, task.Invalid, r.Watermark)
+			continue
+		case stream < 0:
+			continue
+		}
+		until := r.Time.Add(cfg.Before)
+		gone := passed(i, until)
+		anchor, when := -1, 0
+		for a, l := range anchors {
+			if rows[a].Get("k") != r.Get("k") {
+				continue
+			}
+			if l.from < i && i < l.to {
+				anchor, when = a, i
+				break
+			}
+			if l.from > i && l.from < gone && (anchor < 0 || l.from < when) {
+				anchor, when = a, l.from
+			}
+		}
+		switch {
+		case anchor < 0 && gone == i:
+			reject(i, task.Orphan, r.Watermark)
+		case anchor < 0:
+			reject(i, task.Orphan, until.Add(delay))
+		default:
+			if r.Time < rows[anchor].Time-event.Time(cfg.Before) || r.Time > rows[anchor].Time+event.Time(cfg.Within) {
+				reject(i, task.Late, rows[when].Watermark)
+				continue
+			}
+			count(r, task.Passed)
+			if cfg.Streams[stream].Where == nil || r.Get("ok").Bool() {
+				meetings[anchor] = append(meetings[anchor], meeting{i, when, i})
+			}
+		}
+	}
+	// Each anchor tells: it came, each child in the order in which they met, it closed.
+	for a, l := range anchors {
+		r := &rows[a]
+		ms := meetings[a]
+		slices.SortStableFunc(ms, func(x, y meeting) int {
+			if x.row != y.row || x.row != a {
+				return cmp.Compare(x.row, y.row)
+			}
+			return cmp.Or(cmp.Compare(rows[x.child].Time, rows[y.child].Time), cmp.Compare(x.order, y.order))
+		})
+		n := []int64{0, 0}
+		say := func(v verdict, change string, child *event.Row) {
+			fields := []string{"k", "n", "change", "items_count", "payments_count"}
+			values := append(slices.Clone(r.Values), event.StringOf(change), event.IntOf(n[0]), event.IntOf(n[1]))
+			if child != nil {
+				for i, f := range child.Schema.Fields {
+					fields, values = append(fields, change+"."+f), append(values, child.Values[i])
+				}
+			}
+			v.text = tasktest.Text(&event.Row{Time: r.Time, Schema: event.NewSchema("", fields...), Values: values})
+			out = append(out, v)
+		}
+		say(verdict{row: a, order: -1, at: event.MinTime}, "anchor", nil)
+		for i, m := range ms {
+			c := &rows[m.child]
+			s := slices.IndexFunc(cfg.Streams, func(s Stream) bool { return s.Topic == c.Source.Topic })
+			n[s]++
+			say(verdict{row: m.row, at: event.MinTime + 1, order: i}, cfg.Streams[s].Name, c)
+		}
+		say(verdict{row: l.to, timer: true, at: r.Time.Add(cfg.Within), order: a}, "closed", nil)
+	}
+	slices.Sort(rejected)
+	return sorted(out), rejected, counts
+}
+
+// rejection is a reject and the watermark at which it is made.
+func rejection(r *task.Reject, w event.Time) string {
+	return tasktest.RejectText(r) + " at " + tasktest.Time(w)
+}
+
+// TestModel: what is emitted, in its order, is rejected and counted is what the
+// rules say, however the events are cut into batches and whenever a flush comes.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := config(
+			event.Duration(rapid.SampledFrom([]int{0, 1, 5, 20}).Draw(t, "before")),
+			event.Duration(rapid.SampledFrom([]int{0, 1, 10, 50}).Draw(t, "within")),
+		)
+		delay := event.Duration(rapid.SampledFrom([]int{0, 0, 7}).Draw(t, "delay"))
+		rows := schedule(t, cfg, delay)
+		memory := state.NewMemory()
+		d := tasktest.New(t, task.Shape{Delay: delay}, task.Stage{Label: "op", Op: New(cfg, memory)})
+		if d.Out.Delay != delay+cfg.Within {
+			t.Fatalf("the join delays by %d", d.Out.Delay)
+		}
+		for _, r := range rows {
+			d.Add(r)
+			if rapid.Bool().Draw(t, "cut") {
+				d.Cut()
+				d.Balance()
+			}
+			if rapid.IntRange(0, 9).Draw(t, "flush") == 0 {
+				d.Flush()
+			}
+		}
+		d.End()
+		tasktest.Empty(t, memory)
+		emitted, rejected, counts := model(cfg, delay, rows)
+		if diff := tasktest.Diff(tasktest.Texts(d.Sink.Rows), emitted); diff != "" {
+			t.Fatalf("emitted: %s", diff)
+		}
+		var got []string
+		for i := range d.Sink.Rejects {
+			r := &d.Sink.Rejects[i]
+			got = append(got, rejection(r, r.Row.Watermark))
+		}
+		if !slices.IsSortedFunc(d.Sink.Rejects, func(a, b task.Reject) int { return cmp.Compare(a.Row.Watermark, b.Row.Watermark) }) {
+			t.Fatalf("rejects go back in time: %v", got)
+		}
+		slices.Sort(got)
+		if diff := tasktest.Diff(got, rejected); diff != "" {
+			t.Fatalf("rejected: %s", diff)
+		}
+		for _, l := range d.Accounts() {
+			if l.Counts != *counts[l.Topic] {
+				t.Fatalf("%s: counts %v, want %v", l.Topic, l.Counts, counts[l.Topic])
+			}
+		}
+	})
+}
+
+// TestEmittedRowsAreOnTime: a row that the join emits is never older than the
+// watermark that it hands on.
+func TestEmittedRowsAreOnTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := config(event.Duration(rapid.IntRange(0, 20).Draw(t, "before")), event.Duration(rapid.IntRange(0, 30).Draw(t, "within")))
+		rows := schedule(t, cfg, 0)
+		d := tasktest.Op(t, New(cfg, state.NewMemory()))
+		for _, r := range rows {
+			d.Add(r)
+		}
+		d.End()
+		mark := event.MinTime
+		for i := range d.Sink.Rows {
+			r := &d.Sink.Rows[i]
+			if r.Watermark < mark {
+				t.Fatalf("the watermark of the rows goes back from %v to %v", mark, r.Watermark)
+			}
+			mark = r.Watermark
+			if r.Time < r.Watermark.Add(-d.Out.Delay) {
+				t.Fatalf("%s comes at %v, which is later than %d", tasktest.Text(r), r.Watermark, d.Out.Delay)
+			}
+		}
+	})
+}
+
+// TestOrderIndependence: for any order of arrival within the watermark's bound, the
+// same children join the same anchors, and nothing that is within the join's bounds
+// is late or an orphan.
+func TestOrderIndependence(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const bound = 15
+		cfg := config(5, 20)
+		var rows []event.Row
+		n := 0
+		add := func(topic, key string, at event.Time) {
+			rows = append(rows, row(topic, key, at, n, true))
+			n++
+		}
+		want := 0
+		for i := range rapid.IntRange(1, 6).Draw(t, "anchors") {
+			key := string(rune('a' + i))
+			at := event.Time(rapid.Int64Range(-100, 100).Draw(t, "anchor"))
+			add("orders", key, at)
+			for range rapid.IntRange(0, 4).Draw(t, "children") {
+				add(rapid.SampledFrom([]string{"items", "payments"}).Draw(t, "stream"), key, at+event.Time(rapid.Int64Range(-int64(cfg.Before), int64(cfg.Within)).Draw(t, "child")))
+				want++
+			}
+		}
+		run := func(rows []event.Row) []string {
+			memory := state.NewMemory()
+			d := tasktest.Op(t, New(cfg, memory))
+			for _, r := range rows {
+				d.Add(r)
+			}
+			d.End()
+			tasktest.Empty(t, memory)
+			if len(d.Sink.Rejects) > 0 {
+				t.Fatalf("rejected: %v", tasktest.RejectTexts(d.Sink.Rejects))
+			}
+			if n := len(d.Sink.Rows); n != len(rows)+len(rows)-want {
+				t.Fatalf("%d rows of %d anchors and %d children", n, len(rows)-want, want)
+			}
+			var last []string
+			for i := range d.Sink.Rows {
+				if r := &d.Sink.Rows[i]; r.Get("change").Str() == ChangeClosed {
+					last = append(last, tasktest.Text(r))
+				}
+			}
+			slices.Sort(last)
+			return last
+		}
+		inOrder := slices.SortedStableFunc(slices.Values(rows), func(a, b event.Row) int { return cmp.Compare(a.Time, b.Time) })
+		for i := range inOrder {
+			inOrder[i].Watermark = inOrder[i].Time - bound
+		}
+		if diff := tasktest.Diff(run(tasktest.Arrive(t, rows, bound)), run(inOrder)); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+// TestRowsWithoutSourcePass: what stands for many events is no event to join, and is not counted.
+func TestRowsWithoutSourcePass(t *testing.T) {
+	d := tasktest.Op(t, New(config(1, 1), state.NewMemory()))
+	d.Add(event.Row{Time: 5, Schema: orders, Values: []event.Value{event.StringOf("a"), {}}})
+	d.End()
+	if got := tasktest.Texts(d.Sink.Rows); len(got) != 1 || got[0] != "5 k=a n=null" || len(d.Accounts()) != 0 {
+		t.Errorf("emitted %v, counted %v", got, d.Accounts())
+	}
+}
+
+// TestPlaces: a joined row tells the record that caused it, a dead letter of a held
+// child where it came from; payloads are not kept in the state.
+func TestPlaces(t *testing.T) {
+	d := tasktest.Op(t, New(config(5, 5), state.NewMemory()))
+	for _, r := range []event.Row{row("items", "a", 0, 1, true), row("orders", "a", 1, 2, true), row("items", "a", 2, 3, true), row("items", "b", 2, 4, true)} {
+		d.Add(r)
+		d.Cut()
+	}
+	d.End()
+	want := []struct {
+		change, topic string
+		offset        int64
+	}{{"anchor", "orders", 2}, {"items", "items", 1}, {"items", "items", 3}, {"closed", "orders", 2}}
+	// Of the row that released it, the held child tells its own record.
+	for i, w := range want {
+		r := &d.Sink.Rows[i]
+		if r.Get("change").Str() != w.change || r.Source.Topic != w.topic || r.Source.Offset != w.offset || r.Source.Partition != 3 {
+			t.Errorf("row %d is %s from %+v, want %+v", i, tasktest.Text(r), *r.Source, w)
+		}
+	}
+	if s := d.Sink.Rejects[0].Row.Source; s.Topic != "items" || s.Offset != 4 || s.Value != nil {
+		t.Errorf("the orphan came from %+v", *s)
+	}
+}
+
+// TestShapesStayBounded: rows of ever new shapes do not fill the memory.
+func TestShapesStayBounded(t *testing.T) {
+	j := New(config(5, 5), state.NewMemory())
+	d := tasktest.Op(t, j)
+	d.Add(row("orders", "a", 0, 0, true))
+	for range 10_000 {
+		r := row("items", "a", 0, 1, true)
+		r.Schema = event.NewSchema("item", "k", "price")
+		d.Add(r)
+	}
+	d.Cut()
+	if n := len(j.shapes); n > maxShapes {
+		t.Errorf("%d shapes are kept", n)
+	}
+}

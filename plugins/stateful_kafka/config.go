@@ -1,0 +1,149 @@
+// Package statefulkafka reads Kafka topics as tasks that merge their partitions by
+// event time and run stateful operators.
+package statefulkafka
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+)
+
+const (
+	fieldBrokers        = "seed_brokers"
+	fieldTopics         = "topics"
+	fieldGroup          = "consumer_group"
+	fieldBatchSize      = "batch_size"
+	fieldEmitInterval   = "emit_interval"
+	fieldCommitInterval = "commit_interval"
+	fieldStopAtEnd      = "stop_at_end"
+	fieldWatermark      = "watermark"
+	fieldOutOfOrderness = "max_out_of_orderness"
+	fieldIdleTimeout    = "idle_timeout"
+	fieldMaxFuture      = "max_future"
+	fieldProcessors     = "processors"
+)
+
+type config struct {
+	brokers   []string
+	topics    []string
+	group     string
+	stopAtEnd bool
+	opts      host.Options
+}
+
+func parse(conf *service.ParsedConfig) (c config, err error) {
+	brokers, err := conf.FieldStringList(fieldBrokers)
+	if err != nil {
+		return c, err
+	}
+	for _, b := range brokers {
+		for _, one := range strings.Split(b, ",") {
+			if one = strings.TrimSpace(one); one != "" {
+				c.brokers = append(c.brokers, one)
+			}
+		}
+	}
+	if len(c.brokers) == 0 {
+		return c, fmt.Errorf("%s: names no broker", fieldBrokers)
+	}
+	if c.topics, err = conf.FieldStringList(fieldTopics); err != nil {
+		return c, err
+	}
+	if len(c.topics) == 0 {
+		return c, fmt.Errorf("%s: names no topic", fieldTopics)
+	}
+	for i, t := range c.topics {
+		if t == "" || slices.Contains(c.topics[:i], t) {
+			return c, fmt.Errorf("%s.%d: %q is empty or named twice", fieldTopics, i, t)
+		}
+	}
+	if c.group, err = conf.FieldString(fieldGroup); err != nil {
+		return c, err
+	}
+	if c.group == "" {
+		return c, fmt.Errorf("%s: is empty", fieldGroup)
+	}
+	if c.stopAtEnd, err = conf.FieldBool(fieldStopAtEnd); err != nil {
+		return c, err
+	}
+	if c.opts.BatchSize, err = conf.FieldInt(fieldBatchSize); err != nil {
+		return c, err
+	}
+	if c.opts.BatchSize < 1 {
+		return c, fmt.Errorf("%s: must be at least 1", fieldBatchSize)
+	}
+	duration := func(to *time.Duration, path ...string) {
+		d, derr := host.Duration(conf, path...)
+		*to, err = d.Std(), errors.Join(err, derr)
+	}
+	duration(&c.opts.EmitInterval, fieldEmitInterval)
+	duration(&c.opts.CommitInterval, fieldCommitInterval)
+	duration(&c.opts.IdleTimeout, fieldWatermark, fieldIdleTimeout)
+	duration(&c.opts.MaxFuture, fieldWatermark, fieldMaxFuture)
+	if err != nil {
+		return c, err
+	}
+	c.opts.MaxOutOfOrderness, err = host.Duration(conf, fieldWatermark, fieldOutOfOrderness)
+	return c, err
+}
+
+func spec() *service.ConfigSpec {
+	return service.NewConfigSpec().
+		Stable().
+		Categories("Stateful").
+		Summary("Reads Kafka topics in the order of event time and runs stateful operators: deduplication, joins, windows.").
+		Description(`
+Partition p of all topics makes a **task**: its records are merged by event time (the record's timestamp) and driven through `+"`processors`"+`, which are constructed once per task. So all topics must have the same number of partitions, and events that belong together the same key.
+
+The **watermark** of a task is the smallest, over its partitions, of the largest event time seen less `+"`max_out_of_orderness`"+`. It never goes back. A partition that has stood at the end which the broker confirms for `+"`idle_timeout`"+`, while another partition of the task delivered, is idle: it holds neither watermark nor merge until its next record. A slow or unreachable broker, an open transaction or a stalled output make no partition idle.
+
+Events that an operator rejects (late, orphan, invalid, future) leave as messages of the metadata `+"`tidemark_kind: dead_letter`"+`; results have `+"`tidemark_kind: row`"+` and the label of their operator in `+"`tidemark_operator`"+`. Send each to an output of its own, e.g. with `+"`switch`"+`.
+
+With `+"`stop_at_end`"+` the input reads to the end offsets that it finds at its start, closes everything that is open as if event time had come to its end, logs the account of every operator and ends.
+
+### Delivery guarantees
+
+State is kept in memory: every start reads the topics from their beginning under a new generation, and an output that keeps a ledger (`+"`pg_upsert`"+`) forgets the rows of the generation before. So rows are exactly-once in effect, and other outputs see rows at least once. No offset is committed. One process runs per `+"`consumer_group`"+`; one that starts later fences the earlier one at the ledger. A message that an output refuses is sent again until it is taken.`).
+		Fields(
+			service.NewStringListField(fieldBrokers).Description("Brokers to begin with; an entry may hold several, separated by commas.").Example([]any{"localhost:9092"}),
+			service.NewStringListField(fieldTopics).Description("The topics. Events of the same time are merged in the order of this list.").
+				LintRule(`root = if this == "" { ["is empty"] }`),
+			service.NewStringField(fieldGroup).Description("Names the stream: its rows, and what it keeps in Kafka.").
+				LintRule(`root = if this == "" { ["is empty"] }`),
+			service.NewObjectField(fieldWatermark,
+				host.DurationField(fieldOutOfOrderness, "How far behind the largest event time of its partition an event may be without being late.").Default("2m"),
+				host.DurationField(fieldIdleTimeout, "How long a partition stands at its end, while others deliver, before it is idle.").Default("1m"),
+				host.DurationField(fieldMaxFuture, "How far beyond the wall clock an event time may lie; later ones become dead letters.").Default("10m"),
+			).Description("How event time passes."),
+			service.NewBoolField(fieldStopAtEnd).Description("Read to the end that is found at the start, emit everything as final and stop.").Default(false),
+			service.NewIntField(fieldBatchSize).Description("The most records that are processed in one go and the most messages of a batch. It changes speed, not results.").Default(1024).
+				LintRule(`root = if this < 1 { ["must be at least 1"] }`).Advanced(),
+			host.DurationField(fieldEmitInterval, "The longest time that a changed window waits to be emitted under load.").Default("1s").Advanced(),
+			host.DurationField(fieldCommitInterval, "The time between two commits.").Default("1s").Advanced(),
+			service.NewProcessorListField(fieldProcessors).Description("Operators and processors, run once per task.").Default([]any{}),
+		).
+		Example("Sales by minute", "The value of the items sold in each minute, in Postgres.", `
+input:
+  stateful_kafka:
+    seed_brokers: [ localhost:9092 ]
+    topics: [ olist.order_items ]
+    consumer_group: sales
+    watermark: { max_out_of_orderness: 2m }
+    processors:
+      - avro_decode:
+          topics:
+            olist.order_items: { schema: configs/avro/order_item.avsc }
+      - dedup: { key: event_id, ttl: 7d }
+      - label: sales
+        window:
+          size: 1m
+          aggregates:
+            revenue: { sum: { field: price } }
+`)
+}

@@ -1,0 +1,192 @@
+package window
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/filter"
+)
+
+// Kinds of aggregate.
+const (
+	Count    = "count"
+	Sum      = "sum"
+	Min      = "min"
+	Max      = "max"
+	Avg      = "avg"
+	Distinct = "distinct"
+	First    = "first"
+	Last     = "last"
+	Collect  = "collect"
+)
+
+// Kinds lists the aggregates in the order of the documentation.
+var Kinds = []string{Count, Sum, Min, Max, Avg, Distinct, First, Last, Collect}
+
+// Aggregate is one figure of a window.
+type Aggregate struct {
+	// Name of the field that the figure is emitted as.
+	Name string
+	// Kind is one of Kinds.
+	Kind string
+	// Field is what is aggregated; count needs none.
+	Field string
+	// Where says which rows count; nil means all.
+	Where *filter.Expr
+	// Limit bounds collect.
+	Limit int
+	// Smallest makes collect keep the smallest values instead of the earliest.
+	Smallest bool
+}
+
+// avgScale is the number of decimal places of the average of exact numbers.
+const avgScale = 6
+
+// accumulator is the state of one aggregate in one window. Which fields it uses
+// depends on the kind. Nulls count in nothing but count.
+type accumulator struct {
+	n     int64               // count, avg
+	value event.Value         // sum, min, max, avg: the sum; first, last: the value
+	time  event.Time          // first, last
+	id    string              // first, last
+	set   map[string]struct{} // distinct
+	list  []entry             // collect, in order
+}
+
+// entry is one collected value.
+type entry struct {
+	time  event.Time
+	id    string
+	value event.Value
+}
+
+// sample is what a row offers to an aggregate.
+type sample struct {
+	time  event.Time
+	id    string
+	value event.Value
+}
+
+// check tells why v cannot be added, before anything is changed.
+func (a *accumulator) check(g *Aggregate, v event.Value) error {
+	switch g.Kind {
+	case Sum, Avg:
+		if _, ok := v.Float(); !ok {
+			return fmt.Errorf("%s of %s: %s is not a number", g.Kind, g.Field, v.Key())
+		}
+		if a.n > 0 {
+			if _, ok := event.Add(a.value, v); !ok {
+				return fmt.Errorf("%s of %s: the sum does not fit 64 bits", g.Kind, g.Field)
+			}
+		}
+	case Min, Max:
+		if _, ok := event.Compare(v, v); !ok {
+			return fmt.Errorf("%s of %s: %s has no order", g.Kind, g.Field, v.Key())
+		}
+		if a.n > 0 {
+			if _, ok := event.Compare(a.value, v); !ok {
+				return fmt.Errorf("%s of %s: %s and %s have no order", g.Kind, g.Field, a.value.Key(), v.Key())
+			}
+		}
+	}
+	return nil
+}
+
+// add takes a sample that check let pass. Samples are borrowed.
+func (a *accumulator) add(g *Aggregate, s sample) {
+	first := a.n == 0
+	a.n++
+	switch g.Kind {
+	case Sum, Avg:
+		if first {
+			a.value = s.value
+		} else {
+			a.value, _ = event.Add(a.value, s.value)
+		}
+	case Min, Max:
+		c := -1
+		if !first {
+			c, _ = event.Compare(s.value, a.value)
+		}
+		if first || (g.Kind == Min) == (c < 0) && c != 0 {
+			a.value = s.value.Clone()
+		}
+	case First, Last:
+		if first || before(s.time, s.id, a.time, a.id) == (g.Kind == First) {
+			a.time, a.id, a.value = s.time, string([]byte(s.id)), s.value.Clone()
+		}
+	case Distinct:
+		k := s.value.Key()
+		if _, ok := a.set[k]; !ok {
+			if a.set == nil {
+				a.set = map[string]struct{}{}
+			}
+			a.set[string([]byte(k))] = struct{}{}
+		}
+	case Collect:
+		a.collect(g, s)
+	}
+}
+
+func (a *accumulator) collect(g *Aggregate, s sample) {
+	e := entry{s.time, s.id, s.value}
+	at, _ := slices.BinarySearchFunc(a.list, e, func(x, y entry) int { return compareEntries(g, x, y) })
+	if at >= g.Limit {
+		return
+	}
+	e.id, e.value = string([]byte(e.id)), e.value.Clone()
+	if len(a.list) == g.Limit {
+		a.list = a.list[:g.Limit-1]
+	}
+	a.list = slices.Insert(a.list, at, e)
+}
+
+func compareEntries(g *Aggregate, x, y entry) int {
+	if g.Smallest {
+		if c, ok := event.Compare(x.value, y.value); ok && c != 0 {
+			return c
+		}
+	}
+	switch {
+	case before(x.time, x.id, y.time, y.id):
+		return -1
+	case before(y.time, y.id, x.time, x.id):
+		return 1
+	}
+	return 0
+}
+
+func before(t event.Time, id string, u event.Time, jd string) bool {
+	return t < u || t == u && id < jd
+}
+
+// result is the figure. Over no rows, count, sum and distinct are 0, collect is
+// empty and the others are null.
+func (a *accumulator) result(g *Aggregate) event.Value {
+	switch g.Kind {
+	case Count:
+		return event.IntOf(a.n)
+	case Distinct:
+		return event.IntOf(int64(len(a.set)))
+	case Sum:
+		if a.n == 0 {
+			return event.IntOf(0)
+		}
+	case Avg:
+		v, _ := event.Div(a.value, a.n, avgScale)
+		return v
+	case Collect:
+		values := make([]any, len(a.list))
+		for i, e := range a.list {
+			values[i] = e.value.Any()
+		}
+		text, err := json.Marshal(values)
+		if err != nil { // only a float that JSON cannot say gets here
+			return event.Value{}
+		}
+		return event.JSONOf(string(text))
+	}
+	return a.value
+}

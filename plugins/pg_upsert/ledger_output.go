@@ -1,0 +1,102 @@
+package pgupsert
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+)
+
+type begunResource struct{ streamID string }
+
+func begunOf(res *service.Resources) *begunRuns {
+	b, _ := res.GetOrSetGeneric(begunResource{res.StreamID()}, &begunRuns{runs: map[begunKey]int64{}})
+	return b.(*begunRuns)
+}
+
+// errFenced wraps host.ErrFenced, so that nobody tries again.
+func errFenced(format string, args ...any) error {
+	return judged{fmt.Errorf(format, args...), fenced}
+}
+
+// Begin implements host.Ledger. It waits for a database that is away, until ctx
+// ends or the output closes.
+func (w *writer) Begin(ctx context.Context, run host.TaskRun) error {
+	ctx, done := w.join(ctx)
+	defer done()
+	err := w.retry.do(ctx, func(ctx context.Context) error {
+		return w.inTx(ctx, func(tx *sql.Tx) error { return w.begin(ctx, tx, run) })
+	})
+	if err != nil {
+		return w.ledgerError("begin", run, err)
+	}
+	for _, t := range w.plan.ours {
+		w.begun.add(w.begunKey(t, run), run.Generation)
+	}
+	return nil
+}
+
+func (w *writer) begin(ctx context.Context, tx *sql.Tx, run host.TaskRun) error {
+	l := ledgerSQL{w.cfg.ledgerTable.sql()}
+	var stored sql.NullInt64
+	err := tx.QueryRowContext(ctx, l.stored(), run.Stream, run.Task).Scan(&stored)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	res, err := tx.ExecContext(ctx, l.begin(), run.Stream, run.Task, run.Generation, run.CommittedSeq)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return errFenced("generation %d is stored: %w", stored.Int64, host.ErrFenced)
+	}
+	again := stored.Valid && stored.Int64 == run.Generation
+	for _, t := range w.plan.ours {
+		if again && w.begun.has(w.begunKey(t, run), run.Generation) {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, l.withdraw(t.name), run.Stream, run.Task, run.CommittedSeq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) begunKey(t *tableInfo, run host.TaskRun) begunKey {
+	return begunKey{address(w.cfg.server), t.oid, run.Stream, run.Task}
+}
+
+// Advance implements host.Ledger. It waits like Begin.
+func (w *writer) Advance(ctx context.Context, run host.TaskRun, seq int64, watermark event.Time) error {
+	ctx, done := w.join(ctx)
+	defer done()
+	err := w.retry.do(ctx, func(ctx context.Context) error {
+		res, err := w.db.ExecContext(ctx, ledgerSQL{w.cfg.ledgerTable.sql()}.advance(),
+			run.Stream, run.Task, run.Generation, seq, watermarkText(watermark))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			return errFenced("%w", host.ErrFenced)
+		}
+		return nil
+	})
+	if err != nil {
+		return w.ledgerError("advance", run, err)
+	}
+	return nil
+}
+
+func (w *writer) ledgerError(doing string, run host.TaskRun, err error) error {
+	return told{fmt.Sprintf("%s task %d of %s, generation %d, in table %s: %s",
+		doing, run.Task, run.Stream, run.Generation, w.cfg.ledgerTable, describe(err)), err}
+}

@@ -1,0 +1,46 @@
+// Package pgupsert is the output pg_upsert: it writes rows to a Postgres table,
+// the newest value of each key, exactly once for the rows of a stateful input.
+//
+// A batch becomes one bulk upsert per task:
+//
+//	messages ─► convert.go   each field becomes the text of its column's type
+//	         ─► coalesce.go  of the rows with one key only the newest is kept
+//	         ─► sql.go       one statement for all rows, its columns as arrays
+//	         ─► bisect.go    a value that Postgres refuses is searched by halving
+//	         ─► letters.go   the refused rows go to the dead letter table
+//
+// What exactly-once rests on is in ledger.go; plan.go compares the config with the
+// tables before the first write; verdict.go tells trouble that passes from values
+// that are refused and from errors that no retry can mend; retry.go waits out the
+// first. The files named *output.go connect this to Benthos and to the database.
+package pgupsert
+
+// cell is the text of one value, or null.
+type cell struct {
+	text string
+	null bool
+}
+
+// row is one message on its way into the table.
+type row struct {
+	index int    // place of the message in its batch
+	seq   int64  // the task's count of emissions; 0 without a ledger
+	key   string // equal for rows that Postgres takes for the same one
+	cells []cell // one for each configured column
+	older *row   // the row that this one replaces, see coalesce
+}
+
+// refusal is a row that cannot be written as it is, and why.
+type refusal struct {
+	row   *row
+	cause error
+}
+
+// newer says whether r replaces o, a row with the same key: the task's count
+// decides, and the order in the batch where it is equal.
+func (r *row) newer(o *row) bool {
+	if r.seq != o.seq {
+		return r.seq > o.seq
+	}
+	return r.index > o.index
+}

@@ -1,0 +1,87 @@
+package pgupsert
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseTable(t *testing.T) {
+	for _, c := range []struct{ in, sql, err string }{
+		{"t", `"t"`, ""},
+		{"Shop.Orders", `"Shop"."Orders"`, ""},
+		{`"my.schema"."a b"`, `"my.schema"."a b"`, ""},
+		{`"a.b"`, `"a.b"`, ""},
+		{`we'ird;--`, `"we'ird;--"`, ""},
+		{`we"ird`, `"we""ird"`, ""},
+		{"", "", "empty"},
+		{"a.", "", "empty"},
+		{".a", "", "empty"},
+		{"a.b.c", "", "schema.table"},
+		{`"a`, "", "not closed"},
+		{`"a"b`, "", "schema.table"},
+		{strings.Repeat("x", 64), "", "63 bytes"},
+	} {
+		got, err := parseTable(c.in)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%q: error %v, want %q", c.in, err, c.err)
+			}
+			continue
+		}
+		if err != nil || got.sql() != c.sql {
+			t.Errorf("%q: %s, error %v, want %s", c.in, got.sql(), err, c.sql)
+		}
+	}
+}
+
+func TestStatement(t *testing.T) {
+	array := typeNamed(t, "text[]")
+	for _, c := range []struct {
+		name string
+		u    upsert
+		want string
+	}{
+		{"plain", upsert{table: tableName{name: "t"}, cols: []column{{"id", typeBigint}, {"v", typeText}}, key: []string{"id"}},
+			`insert into "t" as stored ("id", "v") select u.c1, u.c2 from unnest($1::bigint[], $2::text[]) as u(c1, c2)` +
+				` on conflict ("id") do update set "v" = excluded."v"`},
+		{"only a key", upsert{table: tableName{name: "t"}, cols: []column{{"id", typeBigint}}, key: []string{"id"}},
+			`insert into "t" as stored ("id") select u.c1 from unnest($1::bigint[]) as u(c1) on conflict ("id") do nothing`},
+		{"ledger", upsert{
+			table:  tableName{"s", "t"},
+			consts: []column{{"stream", typeText}, {"task", typeInteger}},
+			cols:   []column{{"at", typeTimestamp}, {"ids", array}, {"seq", typeBigint}},
+			key:    []string{"stream", "task", "at"}, stamp: "Seen", guard: true},
+			`insert into "s"."t" as stored ("stream", "task", "at", "ids", "seq", "Seen")` +
+				` select $1::text, $2::integer, u.c1, u.c2::text[], u.c3, now()` +
+				` from unnest($3::timestamp with time zone[], $4::text[], $5::bigint[]) as u(c1, c2, c3)` +
+				` on conflict ("stream", "task", "at") do update set "ids" = excluded."ids", "seq" = excluded."seq", "Seen" = excluded."Seen"` +
+				` where (stored."seq" is null or stored."seq" < excluded."seq")`},
+		{"ledger without the task in the key", upsert{
+			table:  tableName{name: "d"},
+			consts: []column{{"stream", typeText}, {"task", typeInteger}},
+			cols:   []column{{"offset", typeBigint}, {"seq", typeBigint}},
+			key:    []string{"stream", "offset"}, guard: true},
+			`insert into "d" as stored ("stream", "task", "offset", "seq") select $1::text, $2::integer, u.c1, u.c2` +
+				` from unnest($3::bigint[], $4::bigint[]) as u(c1, c2)` +
+				` on conflict ("stream", "offset") do update set "task" = excluded."task", "seq" = excluded."seq"` +
+				` where (stored."seq" is null or stored."seq" < excluded."seq" or stored."task" is distinct from excluded."task")`},
+	} {
+		if got := c.u.statement(); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestArgs(t *testing.T) {
+	u := upsert{cols: []column{{"a", typeBigint}, {"b", typeText}}}
+	got := u.args([]any{"s", 1}, [][]cell{{{text: "1"}, {null: true}}, {{text: "2"}, {text: "x"}}})
+	want := []any{"s", 1, `{"1","2"}`, `{NULL,"x"}`}
+	if len(got) != len(want) {
+		t.Fatalf("got %v", got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("parameter %d: got %v, want %v", i+1, got[i], want[i])
+		}
+	}
+}

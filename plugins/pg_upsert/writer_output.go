@@ -1,0 +1,190 @@
+package pgupsert
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lib/pq"
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+)
+
+// writer is the output apart from Benthos's interface: it owns the connections,
+// writes batches and keeps the ledger.
+type writer struct {
+	cfg        config
+	streamName string // names the stream in dead letters where there is no ledger
+	log        *service.Logger
+	rows       *service.MetricCounter // by outcome
+	begun      *begunRuns
+	retry      *retrier
+
+	db   *sql.DB
+	plan *plan
+
+	// alive ends when the output closes, and with it every wait.
+	alive context.Context
+	stop  context.CancelFunc
+}
+
+// Outcomes of a row in the metric.
+const (
+	outcomeWritten    = "written"
+	outcomeSuperseded = "superseded" // a newer value of the same row was in the batch
+	outcomeRefused    = "refused"
+)
+
+func newWriter(cfg config, res *service.Resources) *writer {
+	w := &writer{
+		cfg: cfg, streamName: res.StreamID(), log: res.Logger(), begun: begunOf(res),
+		rows: res.Metrics().NewCounter("tidemark_pg_upsert_rows", "table", "outcome"),
+	}
+	if w.streamName == "" {
+		w.streamName = cfg.table.String()
+	}
+	w.alive, w.stop = context.WithCancel(context.Background())
+	w.retry = &retrier{warn: w.log.Warnf, info: w.log.Infof, now: time.Now, sleep: sleep, refresh: w.refresh}
+	return w
+}
+
+// open makes the connections and checks the tables, once.
+func (w *writer) open(ctx context.Context) error {
+	if w.db == nil {
+		connector, err := pq.NewConnectorConfig(w.cfg.server)
+		if err != nil {
+			return fatalf("%s: %w", fieldDSN, err)
+		}
+		w.db = sql.OpenDB(connector)
+		// One connection for each batch in flight, and one for the ledger.
+		w.db.SetMaxOpenConns(w.cfg.maxInFlight + 1)
+		w.refresh()
+	}
+	if err := w.db.PingContext(ctx); err != nil {
+		return told{fmt.Sprintf("Postgres at %s: %s", address(w.cfg.server), describe(err)), err}
+	}
+	p, err := w.check(ctx)
+	if err != nil {
+		return err
+	}
+	w.plan = p
+	return nil
+}
+
+// refresh closes the idle connections.
+func (w *writer) refresh() {
+	w.db.SetMaxIdleConns(0)
+	w.db.SetMaxIdleConns(w.cfg.maxInFlight + 1)
+}
+
+func (w *writer) close() error {
+	w.stop()
+	if w.db == nil {
+		return nil
+	}
+	return w.db.Close()
+}
+
+// join ends ctx when the output closes.
+func (w *writer) join(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(w.alive, cancel)
+	return ctx, func() { unhook(); cancel() }
+}
+
+// inTx runs do in a transaction and commits it.
+func (w *writer) inTx(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := w.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		_ = tx.Rollback()
+		return err
+	}
+	return tx.Commit()
+}
+
+// write stores a group of rows. It returns the messages that were refused and
+// could not be put away as dead letters, and an error if the group as a whole
+// failed; what had been written before the error stays, and may be written again.
+func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group) ([]refusal, error) {
+	refused := g.refused
+	pending := coalesce(g.rows)
+	w.rows.Incr(int64(len(g.rows)-len(pending)), w.cfg.table.String(), outcomeSuperseded)
+	for len(pending) > 0 {
+		bad, err := bisect(pending, func(rows []*row) error { return w.upsertRows(ctx, g.origin, rows) })
+		if err != nil {
+			return nil, err
+		}
+		w.rows.Incr(int64(len(pending)-len(bad)), w.cfg.table.String(), outcomeWritten)
+		refused = append(refused, bad...)
+		// Behind a refused row the value that it was to replace comes into sight again.
+		pending = pending[:0]
+		for _, b := range bad {
+			if b.row.older != nil {
+				pending = append(pending, b.row.older)
+			}
+		}
+	}
+	if len(refused) == 0 {
+		return nil, nil
+	}
+	w.rows.Incr(int64(len(refused)), w.cfg.table.String(), outcomeRefused)
+	if w.plan.letters == nil {
+		return refused, nil
+	}
+	return nil, w.putAway(ctx, batch, g.origin, refused)
+}
+
+// upsertRows writes rows in one transaction, however long Postgres is away.
+func (w *writer) upsertRows(ctx context.Context, from origin, rows []*row) error {
+	cells := make([][]cell, len(rows))
+	for i, r := range rows {
+		cells[i] = r.cells
+	}
+	return w.underLedger(ctx, from, w.plan.rows, cells)
+}
+
+// putAway writes refused rows to the dead letter table.
+func (w *writer) putAway(ctx context.Context, batch service.MessageBatch, from origin, refused []refusal) error {
+	letters := make([]letter, len(refused))
+	for i, r := range refused {
+		letters[i] = w.letterOf(from, batch[r.row.index], r)
+	}
+	if err := w.underLedger(ctx, from, *w.plan.letters, letterRows(letters)); err != nil {
+		return told{fmt.Sprintf("dead letters to %s: %s", w.cfg.deadLetters, describe(err)), err}
+	}
+	w.log.Warnf("Postgres cannot take %d of the rows for %s, they are in %s; the first: %s",
+		len(refused), w.cfg.table, w.cfg.deadLetters, letters[0].detail)
+	return nil
+}
+
+// underLedger runs a bulk upsert in a transaction that holds the ledger row of
+// the rows' task, and writes nothing when that row is of another generation.
+func (w *writer) underLedger(ctx context.Context, from origin, u upsert, cells [][]cell) error {
+	var consts []any
+	if len(u.consts) > 0 {
+		consts = []any{from.stream, from.task}
+	}
+	statement, args := u.statement(), u.args(consts, cells)
+	return w.retry.do(ctx, func(ctx context.Context) error {
+		return w.inTx(ctx, func(tx *sql.Tx) error {
+			if w.plan.ledger {
+				var one int
+				err := tx.QueryRowContext(ctx, ledgerSQL{w.cfg.ledgerTable.sql()}.hold(),
+					from.stream, from.task, from.generation).Scan(&one)
+				if errors.Is(err, sql.ErrNoRows) {
+					return errFenced("task %d of %s, generation %d: %w", from.task, from.stream, from.generation, host.ErrFenced)
+				} else if err != nil {
+					return err
+				}
+			}
+			_, err := tx.ExecContext(ctx, statement, args...)
+			return err
+		})
+	})
+}

@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/tidemark-streams/tidemark/plugins"
+)
+
+const (
+	streamsName    = "streams"
+	stopAtEndName  = "stop-at-end"
+	noPostgresName = "no-postgres"
+	noConsoleName  = "no-console"
+)
+
+func consumeCommand() *ucli.Command {
+	return &ucli.Command{
+		Name:  "consume",
+		Usage: "Run the analytics streams: Kafka topics to rows in Postgres",
+		Description: `Runs every stream of a folder in one process, in streams mode: its REST API and
+metrics are served at the address that it logs.
+
+   tidemark consume
+   tidemark consume --stop-at-end        read what is there, emit final rows, print the account
+   tidemark consume --no-postgres        print rows as JSON lines instead`,
+		Flags: []ucli.Flag{
+			brokersFlag(), dsnFlag(),
+			&ucli.StringFlag{Name: streamsName, Value: filepath.Join("streams", "analytics"), Usage: "folder of the streams to run"},
+			&ucli.BoolFlag{Name: stopAtEndName, Usage: "read to the end that is found at the start, emit everything as final and stop"},
+			&ucli.BoolFlag{Name: noPostgresName, Usage: "write to standard output instead of Postgres"},
+			&ucli.BoolFlag{Name: noConsoleName, Usage: "print neither rows nor the closing account"},
+		},
+		Action: consume,
+	}
+}
+
+func consume(c *ucli.Context) error {
+	leave, err := enterWorkspace(c, streamsName)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	files, err := streamFiles(c.String(streamsName))
+	if err != nil {
+		return ucli.Exit(err.Error(), 1)
+	}
+	if c.Bool(noPostgresName) {
+		dir, err := os.MkdirTemp("", "tidemark-streams-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if files, err = withoutPostgres(files, dir, c.Bool(noConsoleName)); err != nil {
+			return ucli.Exit(err.Error(), 1)
+		}
+	}
+	address, err := httpAddress()
+	if err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"KAFKA_BROKERS": c.String(brokersName), "POSTGRES_DSN": c.String(dsnName),
+		"TIDEMARK_STOP_AT_END": fmt.Sprint(c.Bool(stopAtEndName)), "TIDEMARK_HTTP_ADDRESS": address,
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	var summaries map[string]plugins.Summary
+	args := append([]string{"tidemark", "streams", "-o", filepath.Join("configs", "tidemark.yaml")}, files...)
+	code := runBenthos(c.Context, args, func(m *plugins.Monitor) (bool, error) {
+		failures, finished := m.State()
+		if len(failures) > 0 {
+			return true, fmt.Errorf("stream %s: %w", failures[0].StreamID, failures[0].Err)
+		}
+		summaries = finished
+		return len(finished) == len(files), nil
+	})
+	if code != 0 {
+		return ucli.Exit("", code)
+	}
+	if c.Bool(stopAtEndName) && !c.Bool(noConsoleName) {
+		return printAccounts(c.App.Writer, summaries)
+	}
+	return nil
+}
+
+// streamFiles lists the configs of a folder without their tests.
+func streamFiles(dir string) ([]string, error) {
+	all, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	files := slices.DeleteFunc(all, func(f string) bool { return strings.HasSuffix(f, "_benthos_test.yaml") })
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s holds no stream (*.yaml)", dir)
+	}
+	return files, nil
+}
+
+// defaultHTTPAddress is where Benthos serves its API and metrics.
+const defaultHTTPAddress = "127.0.0.1:4195"
+
+// httpAddress is the default address, or one with a free port where another
+// process has it, so that several run on one machine.
+func httpAddress() (string, error) {
+	if a := os.Getenv("TIDEMARK_HTTP_ADDRESS"); a != "" {
+		return a, nil
+	}
+	for _, a := range []string{defaultHTTPAddress, "127.0.0.1:0"} {
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			continue
+		}
+		a = l.Addr().String()
+		return a, l.Close()
+	}
+	return "", fmt.Errorf("no free port on the loopback interface")
+}
+
+// printAccounts prints what became of every event at every operator.
+func printAccounts(w io.Writer, summaries map[string]plugins.Summary) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "STREAM\tOPERATOR\tTOPIC\tACCOUNT\t")
+	for _, id := range slices.Sorted(maps.Keys(summaries)) {
+		s := summaries[id]
+		for _, l := range s.Lines {
+			verdict := ""
+			if !l.Counts.Balanced() {
+				verdict = "DOES NOT ADD UP"
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%v\t%s\n", s.Stream, l.Operator, l.Topic, l.Counts, verdict)
+		}
+	}
+	return t.Flush()
+}

@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/tidemark-streams/tidemark/internal/embedpg"
+	"github.com/tidemark-streams/tidemark/internal/generate"
+	"github.com/tidemark-streams/tidemark/internal/pg"
+)
+
+const (
+	datasetName  = "dataset-dir"
+	postgresName = "postgres"
+	keepName     = "keep"
+	noServeName  = "no-serve"
+	ordersName   = "orders"
+	seedName     = "seed"
+	partsName    = "partitions"
+)
+
+func demoCommand() *ucli.Command {
+	return &ucli.Command{
+		Name:  "demo",
+		Usage: "Run the whole pipeline on this machine, with nothing to install",
+		Description: `Starts a Kafka protocol broker inside the process and a private Postgres, generates
+Olist-shaped orders, replays them at full speed, runs the shipped streams to the end
+and prints the tables.
+
+   tidemark demo
+   tidemark demo --dataset-dir ./dataset           your own CSV files
+   tidemark demo --keep ./demo                     keep broker, database and data
+   tidemark demo --brokers localhost:9092 --postgres postgres://localhost/shop`,
+		Flags: []ucli.Flag{
+			&ucli.StringFlag{Name: brokersName, EnvVars: []string{"KAFKA_BROKERS"}, Usage: "Kafka brokers to use instead of the embedded one"},
+			&ucli.StringFlag{Name: postgresName, EnvVars: []string{"POSTGRES_DSN"}, Usage: "Postgres to use instead of the embedded one"},
+			&ucli.StringFlag{Name: datasetName, Usage: "folder with the Olist CSV files to use instead of generated ones"},
+			&ucli.StringFlag{Name: keepName, Usage: "folder in which everything is kept; the next demo there goes on with it"},
+			&ucli.IntFlag{Name: ordersName, Value: 20000, Usage: "orders to generate"},
+			&ucli.Uint64Flag{Name: seedName, Value: 1, Usage: "seed of the generated orders"},
+			&ucli.IntFlag{Name: partsName, Value: 3, Usage: "partitions of each topic"},
+			&ucli.BoolFlag{Name: noServeName, Usage: "leave after the tables are printed"},
+		},
+		Action: runDemo,
+	}
+}
+
+// demo is one run: where things are and what has to be undone at its end.
+type demo struct {
+	c       *ucli.Context
+	dir     string // holds what the demo makes
+	brokers string
+	dsn     string
+	dataset string
+	undo    []func() error
+}
+
+func runDemo(c *ucli.Context) (err error) {
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	d := &demo{c: c, brokers: c.String(brokersName), dsn: c.String(postgresName), dataset: c.String(datasetName)}
+	defer func() {
+		for i := len(d.undo) - 1; i >= 0; i-- {
+			err = errors.Join(err, d.undo[i]())
+		}
+		if ctx.Err() != nil {
+			err = ucli.Exit("demo: interrupted", 130)
+		} else if err != nil && !errors.As(err, new(ucli.ExitCoder)) {
+			err = ucli.Exit("demo: "+err.Error(), 1)
+		}
+	}()
+	start := time.Now()
+	for _, step := range []func(context.Context) error{
+		d.folder, d.kafka, d.postgres, d.data, d.topics, d.produce, d.consume, d.print,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	d.say("done in %.1f s", time.Since(start).Seconds())
+	return nil
+}
+
+func (d *demo) say(format string, args ...any) {
+	fmt.Fprintf(d.c.App.Writer, "demo: "+format+"\n", args...)
+}
+
+func (d *demo) folder(context.Context) error {
+	if keep := d.c.String(keepName); keep != "" {
+		var err error
+		if d.dir, err = filepath.Abs(keep); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(d.dir, 0o755); err != nil {
+			return err
+		}
+		unlock, err := lockFolder(d.dir)
+		if err != nil {
+			return err
+		}
+		d.undo = append(d.undo, unlock)
+		return nil
+	}
+	var err error
+	if d.dir, err = os.MkdirTemp("", "tidemark-demo-"); err != nil {
+		return err
+	}
+	d.undo = append(d.undo, func() error { return os.RemoveAll(d.dir) })
+	return nil
+}
+
+func (d *demo) kafka(context.Context) error {
+	if d.brokers != "" {
+		d.say("Kafka at %s", d.brokers)
+		return nil
+	}
+	opts := []kfake.Opt{kfake.NumBrokers(1)}
+	if d.c.String(keepName) != "" {
+		opts = append(opts, kfake.DataDir(filepath.Join(d.dir, "kafka")))
+	}
+	cluster, err := kfake.NewCluster(opts...)
+	if err != nil {
+		return fmt.Errorf("embedded Kafka broker: %w", err)
+	}
+	d.undo = append(d.undo, func() error { cluster.Close(); return nil })
+	d.brokers = strings.Join(cluster.ListenAddrs(), ",")
+	d.say("embedded Kafka broker at %s", d.brokers)
+	return nil
+}
+
+func (d *demo) postgres(ctx context.Context) error {
+	if d.dsn == "" {
+		opts := embedpg.Options{Log: os.Stderr, NoSync: true}
+		if d.c.String(keepName) != "" {
+			opts.Dir, opts.NoSync = filepath.Join(d.dir, "postgres"), false
+		}
+		server, err := embedpg.Start(ctx, opts)
+		if err != nil {
+			return fmt.Errorf("embedded Postgres: %w", err)
+		}
+		d.undo = append(d.undo, server.Stop)
+		d.dsn = server.DSN()
+		d.say("embedded Postgres at %s", d.dsn)
+	}
+	db, err := pg.Wait(ctx, d.dsn, func(line string) { d.say("%s", line) })
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = pg.Migrate(ctx, db)
+	return err
+}
+
+func (d *demo) data(context.Context) error {
+	if d.dataset != "" {
+		return nil
+	}
+	d.dataset = filepath.Join(d.dir, "dataset")
+	sum, err := generate.Write(d.dataset, generate.Options{Orders: d.c.Int(ordersName), Seed: d.c.Uint64(seedName)})
+	if errors.Is(err, generate.ErrExists) && d.c.String(keepName) != "" {
+		d.say("using the orders in %s", d.dataset)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.say("generated %d orders, %d items, %d payments", sum.Orders, sum.Items, sum.Payments)
+	return nil
+}
+
+func (d *demo) topics(ctx context.Context) error {
+	return d.tidemark(ctx, "topics", "create", "--partitions", strconv.Itoa(d.c.Int(partsName)))
+}
+
+func (d *demo) produce(ctx context.Context) error {
+	return d.tidemark(ctx, "produce", "--dataset-dir", d.dataset, "--speed", "max")
+}
+
+func (d *demo) consume(ctx context.Context) error {
+	return d.tidemark(ctx, "consume", "--stop-at-end")
+}
+
+// childGrace is how long a command may take to stop after a signal.
+const childGrace = 25 * time.Second
+
+// tidemark runs one of our own commands as a process of its own, as a user would.
+func (d *demo) tidemark(ctx context.Context, args ...string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	d.say("tidemark %s", strings.Join(args, " "))
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+d.brokers, "POSTGRES_DSN="+d.dsn, "TIDEMARK_LOG_LEVEL=WARN")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = childGrace
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("tidemark %s: %w", args[0], err)
+	}
+	return nil
+}
+
+func (d *demo) print(ctx context.Context) error {
+	db, err := pg.Open(ctx, d.dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return pg.PrintTables(ctx, db, d.c.App.Writer)
+}

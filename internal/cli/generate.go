@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/tidemark-streams/tidemark/internal/generate"
+)
+
+// generateCommand writes an Olist-shaped dataset.
+func generateCommand() *ucli.Command {
+	return &ucli.Command{
+		Name:  "generate",
+		Usage: "Write Olist-shaped CSV files",
+		Description: `Writes orders, items and payments with the columns and the proportions of the
+Olist e-commerce dataset. The same seed and number of orders give the same files.
+
+   tidemark generate --orders 100000 --seed 7 --out ./dataset`,
+		Flags: []ucli.Flag{
+			&ucli.IntFlag{Name: "orders", Value: 20_000, Usage: "number of orders"},
+			&ucli.Uint64Flag{Name: "seed", Value: 1, Usage: "decides every value in the files"},
+			&ucli.StringFlag{Name: "out", Value: "./dataset", Usage: "folder of the files, made if need be"},
+			&ucli.BoolFlag{Name: "force", Usage: "replace files that exist"},
+		},
+		Action: runGenerate,
+	}
+}
+
+func runGenerate(c *ucli.Context) error {
+	if c.Args().Present() {
+		return ucli.Exit(fmt.Sprintf("generate takes no argument: %q (the folder is --out)", c.Args().First()), 1)
+	}
+	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	orders, show := c.Int("orders"), generateProgress(c.App.ErrWriter)
+	sum, err := generate.Write(c.String("out"), generate.Options{
+		Orders: orders, Seed: c.Uint64("seed"), Force: c.Bool("force"),
+		Progress: func(done int) error {
+			show(done, orders)
+			return ctx.Err()
+		},
+	})
+	switch {
+	case errors.Is(err, generate.ErrExists):
+		return ucli.Exit(err.Error()+": --force replaces it", 1)
+	case ctx.Err() != nil && err != nil:
+		return ucli.Exit("stopped: no files were written", 1)
+	case err != nil:
+		return ucli.Exit(err.Error(), 1)
+	}
+	fmt.Fprintln(c.App.Writer, sum)
+	return nil
+}
+
+// generateProgress returns a function that draws a bar on a terminal and writes a
+// line for every hundred thousand orders elsewhere.
+func generateProgress(w io.Writer) func(done, of int) {
+	const lineInterval, width = 100_000, 30
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return func(done, of int) {
+				if done == of {
+					fmt.Fprint(w, "\r\033[K")
+					return
+				}
+				fmt.Fprintf(w, "\r%-*s %3d %%", width, strings.Repeat("#", done*width/of), done*100/of)
+			}
+		}
+	}
+	return func(done, of int) {
+		if done < of && done%lineInterval == 0 {
+			fmt.Fprintf(w, "%d of %d orders\n", done, of)
+		}
+	}
+}

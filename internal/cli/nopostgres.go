@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gopkg.in/yaml.v3"
+)
+
+// withoutPostgres copies stream configs into dir with their outputs replaced: by
+// rows as JSON lines, or by nothing.
+func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
+	output := map[string]any{"stdout": map[string]any{}}
+	if quiet {
+		output = map[string]any{"drop": map[string]any{}}
+	}
+	var copies []string
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			return nil, err
+		}
+		var doc yaml.Node
+		if err := yaml.Unmarshal(text, &doc); err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		if err := setOutput(&doc, output); err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		if text, err = yaml.Marshal(&doc); err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		to := filepath.Join(dir, filepath.Base(f))
+		if err := os.WriteFile(to, text, 0o644); err != nil {
+			return nil, err
+		}
+		copies = append(copies, to)
+	}
+	return copies, nil
+}
+
+// setOutput works on the nodes of the document, so that the placeholders of
+// environment variables stay as they are written.
+func setOutput(doc *yaml.Node, output any) error {
+	if len(doc.Content) == 1 && doc.Content[0].Kind == yaml.MappingNode {
+		pairs := doc.Content[0].Content
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if pairs[i].Value == "output" {
+				return pairs[i+1].Encode(output)
+			}
+		}
+	}
+	return errors.New("it has no output")
+}

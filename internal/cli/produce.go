@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+	ucli "github.com/urfave/cli/v2"
+
+	olistcsv "github.com/tidemark-streams/tidemark/plugins/olist_csv"
+)
+
+// produceStream is the stream that produce runs.
+var produceStream = filepath.Join("streams", "producer", "olist.yaml")
+
+// produceFlag is a flag of produce and the variable of the stream that it sets.
+type produceFlag struct{ name, env, value, usage string }
+
+var produceFlags = []produceFlag{
+	{"dataset-dir", "TIDEMARK_DATASET_DIR", "./dataset", "folder of the Olist CSV files"},
+	{"speed", "TIDEMARK_SPEED", "max", "event-time seconds in a wall second; max or 0 is as fast as possible"},
+	{"limit", "TIDEMARK_LIMIT", "0", "send the first N orders by purchase time only, with all their items and payments; 0 is all"},
+	{"start-from", "TIDEMARK_START_FROM", "", "leave out orders purchased before this time, such as 2017-06-01"},
+	{"max-gap", "TIDEMARK_MAX_GAP", "0s", "wait at most this long between two events, such as 100ms; 0s is no bound"},
+	{"rebase", "TIDEMARK_REBASE", "", "now: shift all times so that the data ends now (at speed 1: begins now)"},
+	{"duplicates", "TIDEMARK_DUPLICATES", "0", "share of events to send twice, such as 0.02"},
+	{"disorder", "TIDEMARK_DISORDER", "0s", "hold events back by up to this span of event time, such as 60s"},
+	{"late", "TIDEMARK_LATE", "0", "share of events to send 30 to 60 minutes of event time late, such as 0.001"},
+	{"seed", "TIDEMARK_SEED", "1", "makes another choice of what is duplicated, out of order and late"},
+	{"timezone", "TIDEMARK_TIMEZONE", "UTC", "zone of the times in the files"},
+}
+
+const noValidationName = "no-validation"
+
+// produceCommand replays the Olist files to Kafka.
+func produceCommand() *ucli.Command {
+	flags := []ucli.Flag{brokersFlag()}
+	for _, f := range produceFlags {
+		flags = append(flags, &ucli.StringFlag{Name: f.name, EnvVars: []string{f.env}, Value: f.value, Usage: f.usage})
+	}
+	flags = append(flags, &ucli.BoolFlag{Name: noValidationName, Usage: "send every row that an event can be made of, also those that break the rules"})
+	return &ucli.Command{
+		Name:  "produce",
+		Usage: "Replay the Olist CSV files to Kafka in event-time order",
+		Description: "Runs streams/producer/olist.yaml. The topics must exist: see \"tidemark topics create\".\n" +
+			"Rejected rows go to " + olistcsv.TopicDeadLetters + " with file, line and reason; the exit code stays 0.\n\n" +
+			"  tidemark produce --dataset-dir ./dataset\n" +
+			"  tidemark produce --limit 500 --speed 3600 --max-gap 100ms\n" +
+			"  tidemark produce --rebase now --duplicates 0.02 --disorder 60s --late 0.001",
+		Flags: flags,
+		Action: func(c *ucli.Context) error {
+			env := map[string]string{
+				"KAFKA_BROKERS": c.String(brokersName), "TIDEMARK_VALIDATE": strconv.FormatBool(!c.Bool(noValidationName)),
+			}
+			for _, f := range produceFlags {
+				env[f.env] = c.String(f.name)
+			}
+			ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			if err := produce(ctx, env, brokers(c), c.App.Writer, c.App.ErrWriter); err != nil {
+				return ucli.Exit(err.Error(), 1)
+			}
+			return nil
+		},
+	}
+}
+
+// produce runs the stream with these variables and prints what it did.
+func produce(ctx context.Context, env map[string]string, brokers []string, out, errOut io.Writer) error {
+	if err := checkNumbers(env); err != nil {
+		return err
+	}
+	// Both would come up later anyway, but this is before any wait and with one line.
+	if err := olistcsv.CheckFiles(env["TIDEMARK_DATASET_DIR"]); err != nil {
+		return err
+	}
+	if err := topicsExist(ctx, brokers, errOut); err != nil {
+		return err
+	}
+	show := newProgress(errOut)
+	begun := time.Now()
+	var summary *olistcsv.Summary
+	watch, watched := context.WithCancel(ctx)
+	finished := make(chan struct{})
+	err := runStream(ctx, produceStream, env, show, func(res *service.Resources) {
+		summary = olistcsv.SummaryOf(res)
+		go func() {
+			defer close(finished)
+			show.run(watch, summary)
+		}()
+	})
+	watched()
+	if summary == nil {
+		return err
+	}
+	<-finished
+	if a := summary.Account(); a.Total > 0 {
+		fmt.Fprint(out, producedText(a, strings.Join(brokers, ","), time.Since(begun), ctx.Err() != nil))
+	}
+	return err
+}
+
+// checkNumbers refuses what would not be a number in the stream's config.
+func checkNumbers(env map[string]string) error {
+	for _, f := range produceFlags {
+		var err error
+		switch f.name {
+		case "limit", "seed":
+			_, err = strconv.ParseInt(env[f.env], 10, 64)
+		case "duplicates", "late":
+			_, err = strconv.ParseFloat(env[f.env], 64)
+		}
+		if err != nil {
+			return fmt.Errorf("--%s %q is not a number", f.name, env[f.env])
+		}
+	}
+	return nil
+}
+
+// topicsExist waits for Kafka and makes sure that the topics are there.
+func topicsExist(ctx context.Context, brokers []string, errOut io.Writer) error {
+	client, err := openKafka(ctx, brokers, func(line string) { fmt.Fprintln(errOut, line) })
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	missing, err := missingTopics(ctx, client, olistTopics()...)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("topics %s do not exist on Kafka at %s: create them with \"tidemark topics create\"",
+			strings.Join(missing, ", "), strings.Join(brokers, ","))
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+# The everyday commands. `make help` lists them.
+
+# Where things are; every one can be set on the command line or in the environment.
+export KAFKA_BROKERS ?= localhost:9092
+export POSTGRES_DSN  ?= postgres://tidemark:tidemark@localhost:5432/tidemark?sslmode=disable
+DATASET ?= dataset
+BIN     := bin/tidemark
+STREAMS := ./streams/...
+
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOTEST   := go test -race -shuffle=on -timeout=15m
+UNIT     := $$(go list ./... | grep -v /tests/e2e)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo producer producer-full consumer consumer-bg db-shell db-latest db-complete \
+	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
+	test test-unit test-integration fmt lint docs
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: build $(DATASET) ## Fetch modules, build, and generate a dataset where none is
+	go mod download
+
+build: ## Build bin/tidemark
+	go build -o $(BIN) ./cmd/tidemark
+
+$(DATASET): | build
+	$(BIN) generate --out $(DATASET)
+
+demo: build ## The whole pipeline on this machine, nothing to install
+	$(BIN) demo
+
+producer: build ## Replay 500 orders, lively, in about a minute
+	$(BIN) produce --dataset-dir $(DATASET) --limit 500 --speed 3600 --max-gap 70ms
+
+producer-full: build ## Replay everything as fast as possible
+	$(BIN) produce --dataset-dir $(DATASET) --speed max
+
+consumer: build ## Run the analytics streams
+	$(BIN) consume
+
+consumer-bg: build ## The same in the background: logs/consumer.log, logs/consumer.pid
+	@mkdir -p logs
+	@nohup $(BIN) consume >logs/consumer.log 2>&1 & echo $$! >logs/consumer.pid
+	@echo "consumer runs as $$(cat logs/consumer.pid), its log is logs/consumer.log; kill $$(cat logs/consumer.pid) ends it"
+
+kafka-topics: build ## Create the topics where they are missing, and describe them
+	$(BIN) topics create
+	$(BIN) topics describe
+
+test-producer: build ## One order to Kafka and back
+	$(BIN) produce --dataset-dir $(DATASET) --limit 1 --speed max
+	$(BIN) consume --no-postgres --stop-at-end
+
+test-postgres: build ## Connect, and apply what is missing of the schema
+	$(BIN) db migrate
+
+db-shell: ## psql on the database
+	psql "$(POSTGRES_DSN)"
+
+db-latest: build ## The funnel of the last hour of data
+	$(BIN) db latest
+
+db-complete: build ## The newest windows with GMV and payments, and totals
+	$(BIN) db complete
+
+db-truncate: build ## Delete what the streams have written
+	$(BIN) db truncate --yes
+
+clean: ## Remove what was built and logged
+	rm -rf bin logs
+
+clean-checkpoints: db-truncate ## Drop state and rows; the next run starts from earliest
+
+reset: clean-checkpoints clean ## clean-checkpoints and clean
+
+test: ## All tests that this machine can run
+	$(GOTEST) ./...
+
+test-unit: ## All but the end-to-end tests
+	$(GOTEST) $(UNIT)
+
+test-integration: ## The end-to-end tests: real Kafka and Postgres
+	$(GOTEST) -v ./tests/e2e
+
+fmt: ## Format the code
+	$(GOLANGCI) fmt
+
+lint: build ## Check code and shipped configs
+	$(GOLANGCI) run
+	$(BIN) lint $(STREAMS)
+	$(BIN) test $(STREAMS)
+
+docs: ## Write docs/components from the components' specs
+	go run ./internal/docgen docs/components

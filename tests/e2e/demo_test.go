@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/tidemark-streams/tidemark/tests/kit"
+)
+
+// The demo needs nothing and nobody: no server, no folder of the repository, no
+// privilege.
+func TestDemo(t *testing.T) {
+	const nobody = 65534
+	users := map[string]uint32{"this user": 0}
+	if os.Geteuid() == 0 {
+		users["an ordinary user"] = nobody
+	}
+	for name, uid := range users {
+		t.Run(name, func(t *testing.T) {
+			home := kit.Scratch(t)
+			if uid != 0 {
+				if err := os.Chown(home, int(uid), int(uid)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := kit.MustRun(t, kit.Command{
+				Args: []string{"demo", "--no-serve"}, UID: uid, Dir: home,
+				Env: []string{"HOME=" + home, "TMPDIR=" + home},
+			}, patience)
+			if !strings.Contains(r.Output(), "20,000") && !strings.Contains(r.Output(), "20000") {
+				t.Error("the demo does not show its 20,000 orders")
+			}
+			left, err := os.ReadDir(home)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, entry := range left {
+				if strings.HasPrefix(entry.Name(), "tidemark") {
+					t.Errorf("%s is left behind", entry.Name())
+				}
+			}
+		})
+	}
+}

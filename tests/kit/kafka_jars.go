@@ -1,0 +1,68 @@
+package kit
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// KafkaVersion is the Apache Kafka that the tests run.
+const KafkaVersion = "4.3.0"
+
+//go:embed kafka_pom.xml
+var kafkaPom string
+
+// kafkaJars returns the folder of Kafka's jars, fetched once per machine and
+// version with Maven into the user's cache.
+func kafkaJars(t testing.TB) string {
+	t.Helper()
+	const advice = "install Java 17 or later and Maven (Debian: apt-get install default-jre-headless maven)"
+	if _, err := exec.LookPath("java"); err != nil {
+		Missing(t, "no java for a real Kafka: %s", advice)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal("kit: no cache folder for Kafka's jars:", err)
+	}
+	dir := filepath.Join(cache, "tidemark-test", "kafka-"+KafkaVersion)
+	if err := fetchKafka(dir); err != nil {
+		Missing(t, "Kafka's jars could not be fetched, %s: %v", advice, err)
+	}
+	return filepath.Join(dir, "libs")
+}
+
+// fetchKafka fills dir unless it is filled already. Test binaries of several
+// packages may come here at once; a file lock lets one of them work.
+func fetchKafka(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	lock, err := os.Create(filepath.Join(dir, ".lock"))
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("locking %s: %w", lock.Name(), err)
+	}
+	done := filepath.Join(dir, ".done")
+	if _, err := os.Stat(done); err == nil {
+		return nil
+	}
+	pom := filepath.Join(dir, "pom.xml")
+	if err := os.WriteFile(pom, []byte(strings.ReplaceAll(kafkaPom, "KAFKA_VERSION", KafkaVersion)), 0o644); err != nil {
+		return err
+	}
+	out, err := exec.Command("mvn", "-B", "-q", "-f", pom,
+		"org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",
+		"-DoutputDirectory=libs", "-DincludeScope=runtime").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mvn: %w\n%s", err, out)
+	}
+	return os.WriteFile(done, nil, 0o644)
+}

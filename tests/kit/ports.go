@@ -1,0 +1,25 @@
+package kit
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// freePort finds a TCP port of loopback that nothing uses. It lies below the
+// range that the system hands out to outgoing connections: a server that is
+// stopped for a while would otherwise lose its port to one of them, or a client
+// that retries would end up connected to itself.
+func freePort() (int, error) {
+	const lowest, highest = 12000, 30000
+	for range 200 {
+		port := lowest + rand.IntN(highest-lowest)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		return port, l.Close()
+	}
+	return 0, fmt.Errorf("no free port between %d and %d", lowest, highest)
+}

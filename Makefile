@@ -11,8 +11,10 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 GOTEST   := go test -race -shuffle=on -timeout=15m
 UNIT     := $$(go list ./... | grep -v /tests/e2e)
 
+COMPOSE := docker compose -f compose/compose.yaml
+
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo producer producer-full consumer consumer-bg db-shell db-latest db-complete \
+.PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
 	test test-unit test-integration fmt lint docs
 
@@ -21,6 +23,14 @@ help: ## List the targets
 
 setup: build $(DATASET) ## Fetch modules, build, and generate a dataset where none is
 	go mod download
+
+infra-up: ## Kafka and Postgres in containers: KAFKA_BROKERS=localhost:29092
+	@docker compose version >/dev/null 2>&1 || { echo "infra-up needs Docker with its compose plugin; make demo needs nothing"; exit 1; }
+	$(COMPOSE) up -d --wait
+
+infra-down: ## Stop them; their data stays
+	@docker compose version >/dev/null 2>&1 || { echo "infra-down needs Docker with its compose plugin"; exit 1; }
+	$(COMPOSE) down
 
 build: ## Build bin/tidemark
 	go build -o $(BIN) ./cmd/tidemark
@@ -42,6 +52,7 @@ consumer: build ## Run the analytics streams
 
 consumer-bg: build ## The same in the background: logs/consumer.log, logs/consumer.pid
 	@mkdir -p logs
+	@! kill -0 "$$(cat logs/consumer.pid 2>/dev/null)" 2>/dev/null || { echo "it runs already"; exit 1; }
 	@nohup $(BIN) consume >logs/consumer.log 2>&1 & echo $$! >logs/consumer.pid
 	@echo "consumer runs as $$(cat logs/consumer.pid), its log is logs/consumer.log; kill $$(cat logs/consumer.pid) ends it"
 

@@ -33,3 +33,6 @@ type (
 
 // MonitorOf returns the monitor of the process that res belongs to.
 func MonitorOf(res *service.Resources) *Monitor { return host.MonitorOf(res) }
+
+// Outcomes names what may become of an event, in the order of AccountLine.Counts.
+func Outcomes() []string { return task.Outcomes() }

@@ -2,14 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"io"
-	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -64,6 +62,9 @@ func consume(c *ucli.Context) error {
 			return ucli.Exit(err.Error(), 1)
 		}
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(consumeGC)
+	}
 	address, err := httpAddress()
 	if err != nil {
 		return err
@@ -76,24 +77,25 @@ func consume(c *ucli.Context) error {
 			return err
 		}
 	}
-	var summaries map[string]plugins.Summary
-	args := append([]string{"tidemark", "streams", "-o", filepath.Join("configs", "tidemark.yaml")}, files...)
-	code := runBenthos(c.Context, args, func(m *plugins.Monitor) (bool, error) {
-		failures, finished := m.State()
+	run := benthosRun{wait: func(failures []plugins.Failure, finished map[string]plugins.Summary) (bool, error) {
 		if len(failures) > 0 {
 			return true, fmt.Errorf("stream %s: %w", failures[0].StreamID, failures[0].Err)
 		}
-		summaries = finished
 		return len(finished) == len(files), nil
-	})
-	if code != 0 {
+	}}
+	args := append([]string{"tidemark", "streams", "-o", filepath.Join("configs", "tidemark.yaml")}, files...)
+	if code := run.do(c.Context, args); code != 0 {
 		return ucli.Exit("", code)
 	}
-	if c.Bool(stopAtEndName) && !c.Bool(noConsoleName) {
-		return printAccounts(c.App.Writer, summaries)
+	if c.Bool(noConsoleName) {
+		return nil
 	}
-	return nil
+	return printAccounts(c.App.Writer, run.finished())
 }
+
+// consumeGC makes the collector run more often than by default: rows and messages
+// are short-lived, and the processor has time while the outputs work.
+const consumeGC = 50
 
 // streamFiles lists the configs of a folder without their tests.
 func streamFiles(dir string) ([]string, error) {
@@ -126,21 +128,4 @@ func httpAddress() (string, error) {
 		return a, l.Close()
 	}
 	return "", fmt.Errorf("no free port on the loopback interface")
-}
-
-// printAccounts prints what became of every event at every operator.
-func printAccounts(w io.Writer, summaries map[string]plugins.Summary) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "STREAM\tOPERATOR\tTOPIC\tACCOUNT\t")
-	for _, id := range slices.Sorted(maps.Keys(summaries)) {
-		s := summaries[id]
-		for _, l := range s.Lines {
-			verdict := ""
-			if !l.Counts.Balanced() {
-				verdict = "DOES NOT ADD UP"
-			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%v\t%s\n", s.Stream, l.Operator, l.Topic, l.Counts, verdict)
-		}
-	}
-	return t.Flush()
 }

@@ -142,7 +142,7 @@ func (d *demo) kafka(context.Context) error {
 
 func (d *demo) postgres(ctx context.Context) error {
 	if d.dsn == "" {
-		opts := embedpg.Options{Log: os.Stderr, NoSync: true}
+		opts := embedpg.Options{NoSync: true}
 		if d.c.String(keepName) != "" {
 			opts.Dir, opts.NoSync = filepath.Join(d.dir, "postgres"), false
 		}

@@ -19,24 +19,42 @@ var Version = "dev"
 
 // Main runs the command line and returns the exit code.
 func Main(ctx context.Context, args []string) int {
-	return runBenthos(ctx, args, nil)
-}
-
-// runBenthos runs the Benthos command line with Tidemark's commands. Wait is told
-// of the streams that run and may end the run; nil waits for the first failure of
-// `run`, where it is the only stream.
-func runBenthos(ctx context.Context, args []string, wait func(*plugins.Monitor) (done bool, err error)) int {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if wait == nil && len(args) > 1 && args[1] == "run" {
-		wait = func(m *plugins.Monitor) (bool, error) {
-			failures, _ := m.State()
+	run := benthosRun{}
+	if len(args) > 1 && args[1] == "run" { // the failure of its only stream is the run's
+		run.wait = func(failures []plugins.Failure, _ map[string]plugins.Summary) (bool, error) {
 			if len(failures) > 0 {
 				return true, failures[0].Err
 			}
 			return false, nil
 		}
 	}
+	code := run.do(ctx, args)
+	if err := printAccounts(os.Stderr, run.finished()); err != nil && code == 0 {
+		code = 1
+	}
+	return code
+}
+
+// benthosRun is one run of the Benthos command line with Tidemark's commands.
+type benthosRun struct {
+	// wait is told what has failed and finished whenever that changes, and may end
+	// the run: with an error at once, else gracefully. Nil never does.
+	wait    func([]plugins.Failure, map[string]plugins.Summary) (done bool, err error)
+	monitor *plugins.Monitor
+}
+
+// finished are the accounts of the bounded streams that came to their end, by stream id.
+func (b *benthosRun) finished() map[string]plugins.Summary {
+	if b.monitor == nil {
+		return nil
+	}
+	_, finished := b.monitor.State()
+	return finished
+}
+
+func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	result := make(chan error, 1)
 	returned := make(chan struct{})
 	defer close(returned)
@@ -46,8 +64,9 @@ func runBenthos(ctx context.Context, args []string, wait func(*plugins.Monitor) 
 		service.CLIOptSetBinaryName("tidemark"),
 		service.CLIOptSetProductName("Tidemark"),
 		service.CLIOptOnConfigParse(func(conf *service.ParsedConfig) error {
-			if wait != nil {
-				go watch(plugins.MonitorOf(conf.Resources()), wait, result, cancel, returned)
+			b.monitor = plugins.MonitorOf(conf.Resources())
+			if b.wait != nil {
+				go b.watch(result, cancel, returned)
 			}
 			return nil
 		}),
@@ -57,29 +76,22 @@ func runBenthos(ctx context.Context, args []string, wait func(*plugins.Monitor) 
 	}
 	code, err := service.RunCLIToCode(ctx, opts...)
 	select {
-	case failed := <-result:
-		if failed != nil {
-			fmt.Fprintf(os.Stderr, "tidemark: %v\n", failed)
-			return 1
-		}
-		return 0 // whatever Benthos says of a run that we have ended
+	case err = <-result:
+		code = 0 // whatever Benthos says of a run that we have ended
 	default:
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "tidemark: %v\n", err)
-		if code == 0 {
-			code = 1
-		}
+		code = max(code, 1)
 	}
 	return code
 }
 
-// watch ends the run when wait says so: at once after an error, and gracefully
-// when there is nothing left to do.
-func watch(m *plugins.Monitor, wait func(*plugins.Monitor) (bool, error), result chan<- error, cancel func(), returned <-chan struct{}) {
+// watch ends the run when wait says so.
+func (b *benthosRun) watch(result chan<- error, cancel func(), returned <-chan struct{}) {
 	for {
-		changed := m.Changed()
-		done, err := wait(m)
+		changed := b.monitor.Changed()
+		done, err := b.wait(b.monitor.State())
 		switch {
 		case done && err != nil:
 			result <- err

@@ -110,7 +110,7 @@ func producedText(a olistcsv.Account, brokers string, took time.Duration, interr
 		}
 	}
 	if a.First <= a.Last && done > a.Delivered[olistcsv.TopicDeadLetters] {
-		fmt.Fprintf(&b, "event times %v to %v\n", a.First, a.Last)
+		fmt.Fprintf(&b, "selected events from %v to %v\n", a.First, a.Last)
 	}
 	if in := a.Injected; in.Duplicates+in.Disordered+in.Late > 0 {
 		fmt.Fprintf(&b, "injected %s duplicates, %s out of order, %s late\n",

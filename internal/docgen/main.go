@@ -7,6 +7,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,11 +18,13 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: docgen FOLDER")
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: docgen FOLDER") }
+	flag.Parse()
+	if flag.NArg() != 1 {
+		flag.Usage()
 		os.Exit(2)
 	}
-	if err := write(os.Args[1], service.GlobalEnvironment()); err != nil {
+	if err := write(flag.Arg(0), service.GlobalEnvironment()); err != nil {
 		fmt.Fprintln(os.Stderr, "docgen:", err)
 		os.Exit(1)
 	}

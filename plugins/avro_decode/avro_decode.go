@@ -35,6 +35,7 @@ type Config struct {
 type AvroDecode struct {
 	cfg    Config
 	topics []*topic
+	row    event.Row // what is being decoded: kept, so that it is not allocated per event
 }
 
 type topic struct {
@@ -108,14 +109,16 @@ func (a *AvroDecode) Bind(in task.Shape) (task.Shape, error) {
 
 // Process decodes and checks each record.
 func (a *AvroDecode) Process(rows []event.Row, out *task.Output) {
+	r := &a.row
 	for i := range rows {
-		r := rows[i]
-		if err := a.decode(&r, out); err != nil {
-			out.Reject(&r, task.Invalid, err.Error())
+		*r = rows[i]
+		if err := a.decode(r, out); err != nil {
+			out.Reject(r, task.Invalid, err.Error())
 			continue
 		}
-		out.Pass(&r)
+		out.Pass(r)
 	}
+	*r = event.Row{}
 }
 
 // decode turns r into a row. On an error r still tells what could be read of it.
@@ -155,7 +158,7 @@ func (a *AvroDecode) decode(r *event.Row, out *task.Output) error {
 	if t.time >= 0 {
 		v := values[t.time]
 		if v.Kind() != event.Timestamp || event.Time(v.Int()) != r.Time {
-			return fmt.Errorf("%s %v differs from the record's timestamp %v", a.cfg.EventTime, event.Time(v.Int()), r.Time)
+			return fmt.Errorf("%s %s differs from the record's timestamp %v", a.cfg.EventTime, described(v), r.Time)
 		}
 	}
 	for _, rule := range t.rules {
@@ -164,6 +167,16 @@ func (a *AvroDecode) decode(r *event.Row, out *task.Output) error {
 		}
 	}
 	return nil
+}
+
+func described(v event.Value) string {
+	switch v.Kind() {
+	case event.Null:
+		return "null"
+	case event.Timestamp:
+		return event.Time(v.Int()).String()
+	}
+	return v.Key()
 }
 
 // NextTimer is never.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"unsafe"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/avro"
@@ -15,11 +16,12 @@ import (
 
 // Decoder turns the Avro binary form of one record type into the values of a row.
 // It is compiled from the schema once: no map is made and no field name looked up
-// per event. It is safe for concurrent use.
+// per event. It belongs to one task.
 type Decoder struct {
 	// Schema of the rows; fields of nested records stand under dotted names.
 	Schema *event.Schema
 	reads  []reader
+	in     input // kept, so that decoding allocates nothing
 }
 
 // reader decodes one field.
@@ -27,16 +29,24 @@ type reader func(*input) event.Value
 
 // input is what is left of a record; the first failure sticks.
 type input struct {
-	b   []byte
-	err error
+	b     []byte
+	err   error
+	depth int // lists, maps and records around what is read
+	free  int // items of lists so far that took no bytes
 }
 
 var (
 	errShort  = errors.New("it ends in the middle of a field")
 	errBranch = errors.New("a union has no such branch")
 	errSymbol = errors.New("an enum has no such symbol")
-	errMoney  = errors.New("a decimal does not fit 64 bits")
+	errBool   = errors.New("a boolean is neither 0 nor 1")
+	errInt    = errors.New("a number does not fit its type")
+	errFinite = errors.New("a number is not finite")
+	errMoney  = errors.New("a decimal is too large")
+	errTime   = errors.New("a time lies outside the years 1 to 9999")
 	errSize   = errors.New("a length is negative")
+	errDepth  = errors.New("it is nested too deeply")
+	errFree   = errors.New("a list has too many empty items")
 )
 
 // Compile makes a decoder for a record type.
@@ -45,21 +55,32 @@ func Compile(s *avro.Schema) (*Decoder, error) {
 		return nil, fmt.Errorf("schema %s is no record", s.Name)
 	}
 	d := &Decoder{}
-	names := d.record(s.Root, "", nil)
+	names, err := d.record(s.Root, "", nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("schema %s: %w", s.Name, err)
+	}
 	d.Schema = event.NewSchema(s.Name, names...)
 	return d, nil
 }
 
-func (d *Decoder) record(t *avro.Type, prefix string, names []string) []string {
+// record compiles the fields of t, which stands within the records around it.
+func (d *Decoder) record(t *avro.Type, prefix string, names []string, around []*avro.Type) ([]string, error) {
+	if slices.Contains(around, t) {
+		return nil, fmt.Errorf("record %s contains itself without end", t.Name)
+	}
+	around = append(around, t)
 	for _, f := range t.Fields {
-		if f.Type.Kind == "record" {
-			names = d.record(f.Type, prefix+f.Name+".", names)
+		if f.Type.Kind != "record" {
+			names = append(names, prefix+f.Name)
+			d.reads = append(d.reads, compile(f.Type))
 			continue
 		}
-		names = append(names, prefix+f.Name)
-		d.reads = append(d.reads, compile(f.Type))
+		var err error
+		if names, err = d.record(f.Type, prefix+f.Name+".", names, around); err != nil {
+			return nil, err
+		}
 	}
-	return names
+	return names, nil
 }
 
 // Len is the number of values of a row.
@@ -67,9 +88,10 @@ func (d *Decoder) Len() int { return len(d.reads) }
 
 // Decode fills values with the fields of a record. Texts share memory with b.
 func (d *Decoder) Decode(b []byte, values []event.Value) error {
-	in := input{b: b}
+	in := &d.in
+	*in = input{b: b}
 	for i, read := range d.reads {
-		values[i] = read(&in)
+		values[i] = read(in)
 		if in.err != nil {
 			return fmt.Errorf("not Avro of %s: field %s: %w", d.Schema.Name, d.Schema.Fields[i], in.err)
 		}
@@ -107,14 +129,14 @@ func compile(t *avro.Type) reader {
 	case "float":
 		return func(in *input) event.Value {
 			if b := in.take(4); b != nil {
-				return event.FloatOf(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
+				return in.float(float64(math.Float32frombits(binary.LittleEndian.Uint32(b))))
 			}
 			return event.Value{}
 		}
 	case "double":
 		return func(in *input) event.Value {
 			if b := in.take(8); b != nil {
-				return event.FloatOf(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+				return in.float(math.Float64frombits(binary.LittleEndian.Uint64(b)))
 			}
 			return event.Value{}
 		}
@@ -131,8 +153,10 @@ func compile(t *avro.Type) reader {
 			}
 			return event.StringOf(t.Symbols[n])
 		}
+	case "union":
+		return compileUnion(t)
 	}
-	// Arrays, maps, wider unions and optional records: no operator looks inside, so they travel as JSON.
+	// Arrays, maps and optional records: no operator looks inside, so they travel as JSON.
 	return func(in *input) event.Value {
 		v := in.any(t)
 		if in.err != nil {
@@ -147,12 +171,35 @@ func compile(t *avro.Type) reader {
 	}
 }
 
+// compileUnion reads the value of whichever branch is there, as a field of that type would be.
+func compileUnion(t *avro.Type) reader {
+	var branches []reader
+	for _, b := range t.Branches {
+		branches = append(branches, compile(b))
+	}
+	return func(in *input) event.Value {
+		n := in.long()
+		if n < 0 || n >= int64(len(branches)) {
+			in.fail(errBranch)
+			return event.Value{}
+		}
+		return branches[n](in)
+	}
+}
+
 const millisPerDay = 24 * 60 * 60 * 1000
+
+// The years 1 to 9999, in milliseconds since the Unix epoch: neither JSON nor SQL
+// knows others, and what lies outside is mostly a time in another unit.
+const (
+	firstMilli = -62_135_596_800_000
+	lastMilli  = 253_402_300_799_999
+)
 
 func compileLong(t *avro.Type) reader {
 	switch t.Logical {
 	case "timestamp-millis", "local-timestamp-millis":
-		return func(in *input) event.Value { return event.TimestampOf(event.Time(in.long())) }
+		return func(in *input) event.Value { return in.instant(in.long()) }
 	case "timestamp-micros", "local-timestamp-micros":
 		return func(in *input) event.Value {
 			n := in.long()
@@ -160,10 +207,13 @@ func compileLong(t *avro.Type) reader {
 			if n%1000 < 0 {
 				ms--
 			}
-			return event.TimestampOf(event.Time(ms))
+			return in.instant(ms)
 		}
 	case "date":
-		return func(in *input) event.Value { return event.TimestampOf(event.Time(in.long() * millisPerDay)) }
+		return func(in *input) event.Value { return in.instant(in.int() * millisPerDay) }
+	}
+	if t.Kind == "int" {
+		return func(in *input) event.Value { return event.IntOf(in.int()) }
 	}
 	return func(in *input) event.Value { return event.IntOf(in.long()) }
 }
@@ -174,7 +224,10 @@ func compileBytes(t *avro.Type) reader {
 		size := int64(t.Size)
 		take = func(in *input) []byte { return in.take(size) }
 	}
-	if t.Logical == "decimal" && t.Scale <= event.MaxScale {
+	switch {
+	case t.Logical == "decimal" && t.Scale > event.MaxScale:
+		return func(in *input) event.Value { return in.bigDecimal(t, take(in)) }
+	case t.Logical == "decimal":
 		scale := uint8(t.Scale)
 		return func(in *input) event.Value {
 			n, ok := twosComplement(take(in))
@@ -224,9 +277,42 @@ func (in *input) long() int64 {
 	return v
 }
 
+// int reads a number of 32 bits.
+func (in *input) int() int64 {
+	n := in.long()
+	if n != int64(int32(n)) {
+		in.fail(errInt)
+		return 0
+	}
+	return n
+}
+
+func (in *input) instant(ms int64) event.Value {
+	if ms < firstMilli || ms > lastMilli {
+		in.fail(errTime)
+		return event.Value{}
+	}
+	return event.TimestampOf(event.Time(ms))
+}
+
+// float refuses what JSON has no word for.
+func (in *input) float(f float64) event.Value {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		in.fail(errFinite)
+		return event.Value{}
+	}
+	return event.FloatOf(f)
+}
+
 func (in *input) bool() bool {
 	b := in.take(1)
-	return b != nil && b[0] != 0
+	if b == nil {
+		return false
+	}
+	if b[0] > 1 {
+		in.fail(errBool)
+	}
+	return b[0] == 1
 }
 
 func (in *input) take(n int64) []byte {
@@ -252,12 +338,20 @@ func (in *input) text() string {
 	return unsafe.String(&b[0], len(b))
 }
 
-// maxBlock bounds the items of one block of an array or map, so that a record of a
-// few bytes cannot ask for an endless list of nulls.
-const maxBlock = 1 << 20
+// Bounds on lists, so that a record of a few bytes cannot ask for endless memory:
+// how deep they nest, and how many of their items may take no bytes, as nulls do.
+const (
+	maxDepth = 500
+	maxFree  = 1 << 14
+)
 
 // any decodes a value of any type as JSON knows it.
 func (in *input) any(t *avro.Type) any {
+	if in.depth++; in.depth > maxDepth {
+		in.fail(errDepth)
+		return nil
+	}
+	defer func() { in.depth-- }()
 	switch t.Kind {
 	case "record":
 		m := make(map[string]any, len(t.Fields))
@@ -283,25 +377,23 @@ func (in *input) any(t *avro.Type) any {
 			return nil
 		}
 		return in.any(t.Branches[n])
-	case "bytes", "fixed":
-		if t.Logical == "decimal" && t.Scale > event.MaxScale {
-			return in.bigDecimal(t)
-		}
 	}
 	return compile(t)(in).Any()
 }
 
-func (in *input) bigDecimal(t *avro.Type) any {
-	n := int64(t.Size)
-	if t.Kind == "bytes" {
-		n = in.long()
+// bigDecimal reads a decimal of more places than a number of a row has. It travels
+// as JSON, exact and out of reach of sums.
+func (in *input) bigDecimal(t *avro.Type, b []byte) event.Value {
+	if len(b) > t.Precision/2+8 { // 2.4 digits fit a byte
+		in.fail(errMoney)
+		return event.Value{}
 	}
-	b := in.take(n)
 	v := new(big.Int).SetBytes(b)
 	if len(b) > 0 && b[0]&0x80 != 0 {
 		v.Sub(v, new(big.Int).Lsh(big.NewInt(1), uint(len(b)*8)))
 	}
-	return json.Number(new(big.Rat).SetFrac(v, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(t.Scale)), nil)).FloatString(t.Scale))
+	ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(t.Scale)), nil)
+	return event.JSONOf(new(big.Rat).SetFrac(v, ten).FloatString(t.Scale))
 }
 
 func (in *input) blocks(item func()) {
@@ -311,15 +403,20 @@ func (in *input) blocks(item func()) {
 			n = -n
 			in.long()
 		}
-		if n == 0 || in.err != nil {
-			return
-		}
-		if n < 0 || n > maxBlock {
+		if n < 0 {
 			in.fail(errSize)
+		}
+		if n == 0 {
 			return
 		}
 		for ; n > 0 && in.err == nil; n-- {
+			left := len(in.b)
 			item()
+			if len(in.b) == left {
+				if in.free++; in.free > maxFree {
+					in.fail(errFree)
+				}
+			}
 		}
 	}
 }

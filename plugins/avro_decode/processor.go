@@ -83,7 +83,7 @@ func spec() *service.ConfigSpec {
 		Categories("Stateful").
 		Summary("Decodes Avro records into rows and checks them against the rules of their topic.").
 		Description(`
-The decoder is compiled from the schema: an event becomes a compact row, not a map, and a message only where a processor of Benthos or an output needs one. Fields of nested records stand under dotted names; arrays, maps and unions of more than one type are kept whole.
+The decoder is compiled from the schema: an event becomes a compact row, not a map, and a message only where a processor of Benthos or an output needs one. Fields of nested records stand under dotted names; arrays, maps and optional records are kept whole.
 
 A record is invalid, and becomes a dead letter with the reason, when it is not Avro of the topic's schema in the given framing, when its event time field differs from the record's timestamp, or when it breaks a rule.
 

@@ -101,11 +101,12 @@ func (c *compiler) record(t *avro.Type) (converter, error) {
 		out, used := make(map[string]any, len(t.Fields)), 0
 		for i, f := range t.Fields {
 			value, present := in[f.Name]
-			if present {
+			switch {
+			case present:
 				used++
-			} else if f.HasDefault {
+			case f.HasDefault:
 				continue // goavro puts the default
-			} else if f.Type.Nullable() == nil && f.Type.Kind != "null" {
+			case f.Type.Nullable() == nil && f.Type.Kind != "null":
 				return nil, fmt.Errorf("%s is missing", f.Name)
 			}
 			native, err := convs[i](value)

@@ -242,7 +242,7 @@ func (j *Join) onAnchor(r *event.Row, key string, out *task.Output) {
 	for i := range held {
 		c := &held[i]
 		out.Unhold(&c.row)
-		
+		c.row.Watermark = r.Watermark
 		j.join(a, c.stream, &c.row, out)
 	}
 }

@@ -59,7 +59,7 @@ func (o *outage) end(answered bool) {
 	}
 	now := o.now()
 	if o.logged {
-		o.log.Infof("Kafka at %s takes records again, after %v", o.brokers, now.Sub(o.since).Round(time.Second))
+		o.log.Warnf("Kafka at %s takes records again, after %v", o.brokers, now.Sub(o.since).Round(time.Second))
 	}
 	o.logged, o.since, o.nextLog = false, now, now.Add(patience)
 }

@@ -182,7 +182,7 @@ func (l *loader) selectOrders() {
 	for _, i := range byTime {
 		l.known[rows[i].id] = i
 	}
-	kept := make([]order, 0, len(byTime))
+	kept := rows[:0] // in place: never ahead of the row that is read
 	for i := range rows {
 		first := l.known[rows[i].id]
 		if first == unselected {
@@ -193,6 +193,7 @@ func (l *loader) selectOrders() {
 		}
 		kept = append(kept, rows[i])
 	}
+	clear(rows[len(kept):]) // what was not selected is garbage
 	l.data.orders = kept
 }
 

@@ -37,7 +37,6 @@ type input struct {
 	closed chan struct{} // closed by Close
 	out    chan host.Batch
 	tools  []*tools
-	err    error
 }
 
 // tools are the operators of one task, bound into a chain.
@@ -169,13 +168,11 @@ func (in *input) finish(src *source) {
 		s.Lines = task.MergeLines(s.Lines, r.Accounts())
 	}
 	for _, l := range s.Lines {
-		log := in.log.With("stream", s.Stream, "operator", l.Operator, "topic", l.Topic)
-		if l.Counts.Balanced() {
-			log.Infof("Account: %v", l.Counts)
-		} else {
-			log.Errorf("Account does not add up: %v", l.Counts)
+		if !l.Counts.Balanced() {
+			in.log.Errorf("The account of %s for %s does not add up: %v", l.Operator, l.Topic, l.Counts)
 		}
 	}
+	in.log.Infof("Read %s to its end", s.Stream)
 	in.hub.Finish(s)
 }
 

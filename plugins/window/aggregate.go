@@ -3,6 +3,7 @@ package window
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
@@ -73,7 +74,7 @@ type sample struct {
 func (a *accumulator) check(g *Aggregate, v event.Value) error {
 	switch g.Kind {
 	case Sum, Avg:
-		if _, ok := v.Float(); !ok {
+		if f, ok := v.Float(); !ok || !finite(f) {
 			return fmt.Errorf("%s of %s: %s is not a number", g.Kind, g.Field, v.Key())
 		}
 		if a.n > 0 {
@@ -82,14 +83,32 @@ func (a *accumulator) check(g *Aggregate, v event.Value) error {
 			}
 		}
 	case Min, Max:
-		if _, ok := event.Compare(v, v); !ok {
-			return fmt.Errorf("%s of %s: %s has no order", g.Kind, g.Field, v.Key())
+		return checkOrder(g, a.n == 0, a.value, v)
+	case Collect:
+		if f, ok := v.Float(); ok && !finite(f) {
+			return fmt.Errorf("%s of %s: %s cannot be written as JSON", g.Kind, g.Field, v.Key())
 		}
-		if a.n > 0 {
-			if _, ok := event.Compare(a.value, v); !ok {
-				return fmt.Errorf("%s of %s: %s and %s have no order", g.Kind, g.Field, a.value.Key(), v.Key())
-			}
+		if g.Smallest && len(a.list) > 0 {
+			return checkOrder(g, false, a.list[0].value, v)
+		} else if g.Smallest {
+			return checkOrder(g, true, event.Value{}, v)
 		}
+	}
+	return nil
+}
+
+func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
+
+// checkOrder tells why v cannot be compared with what is there already, if anything.
+func checkOrder(g *Aggregate, first bool, there, v event.Value) error {
+	if _, ok := event.Compare(v, v); !ok {
+		return fmt.Errorf("%s of %s: %s has no order", g.Kind, g.Field, v.Key())
+	}
+	if first {
+		return nil
+	}
+	if _, ok := event.Compare(there, v); !ok {
+		return fmt.Errorf("%s of %s: %s and %s have no order", g.Kind, g.Field, there.Key(), v.Key())
 	}
 	return nil
 }
@@ -131,8 +150,13 @@ func (a *accumulator) add(g *Aggregate, s sample) {
 }
 
 func (a *accumulator) collect(g *Aggregate, s sample) {
-	e := entry{s.time, s.id, s.value}
-	at, _ := slices.BinarySearchFunc(a.list, e, func(x, y entry) int { return compareEntries(g, x, y) })
+	e := entry(s)
+	at, _ := slices.BinarySearchFunc(a.list, e, func(x, y entry) int {
+		if compareEntries(g, x, y) <= 0 {
+			return -1 // behind its equals, in the order of arrival
+		}
+		return 1
+	})
 	if at >= g.Limit {
 		return
 	}
@@ -175,8 +199,12 @@ func (a *accumulator) result(g *Aggregate) event.Value {
 			return event.IntOf(0)
 		}
 	case Avg:
-		v, _ := event.Div(a.value, a.n, avgScale)
-		return v
+		for scale := avgScale; scale >= 0; scale-- { // fewer places where six do not fit
+			if v, ok := event.Div(a.value, a.n, uint8(scale)); ok {
+				return v
+			}
+		}
+		return event.Value{}
 	case Collect:
 		values := make([]any, len(a.list))
 		for i, e := range a.list {

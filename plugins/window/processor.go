@@ -98,7 +98,13 @@ func parseAggregates(conf *service.ParsedConfig, groupBy []string) ([]Aggregate,
 	if err != nil {
 		return nil, err
 	}
-	taken := append([]string{fieldStart, fieldEnd, fieldCloses}, groupBy...)
+	taken := []string{fieldStart, fieldEnd, fieldCloses}
+	for i, g := range groupBy {
+		if slices.Contains(taken, g) {
+			return nil, fmt.Errorf("%s.%d: the name %q is taken", fieldGroupBy, i, g)
+		}
+		taken = append(taken, g)
+	}
 	var list []Aggregate
 	for _, name := range slices.Sorted(maps.Keys(figures)) {
 		f := figures[name]

@@ -76,6 +76,7 @@ type paneKey struct {
 }
 
 type pane struct {
+	key   paneKey
 	group []event.Value
 	acc   []accumulator
 	dirty bool
@@ -186,7 +187,7 @@ func (w *Window) add(r *event.Row, out *task.Output) {
 func (w *Window) addTo(k paneKey, r *event.Row) {
 	p, known := w.panes.Get(k)
 	if !known {
-		k, p = w.newPane(k, r)
+		p = w.newPane(k, r)
 	}
 	changed := !known
 	for i := range w.aggs {
@@ -202,10 +203,10 @@ func (w *Window) addTo(k paneKey, r *event.Row) {
 	if !p.dirty {
 		p.dirty = true
 		if w.cfg.OnUpdate {
-			w.dirty = append(w.dirty, k)
+			w.dirty = append(w.dirty, p.key)
 		}
 	}
-	w.panes.Put(k, p)
+	w.panes.Put(p.key, p)
 }
 
 // check tells why r fits one of its open windows not, so that it is added to all or none.
@@ -293,9 +294,9 @@ func keyOf(v event.Value) string {
 }
 
 // newPane opens a pane for the group of r.
-func (w *Window) newPane(k paneKey, r *event.Row) (paneKey, *pane) {
-	k.group = string([]byte(k.group)) // the row's text is borrowed
-	p := &pane{acc: make([]accumulator, len(w.aggs))}
+func (w *Window) newPane(k paneKey, r *event.Row) *pane {
+	k.group = strings.Clone(k.group) // the row's text is borrowed
+	p := &pane{key: k, acc: make([]accumulator, len(w.aggs))}
 	for _, g := range w.group {
 		p.group = append(p.group, g.Get(r).Clone())
 	}
@@ -304,7 +305,7 @@ func (w *Window) newPane(k paneKey, r *event.Row) (paneKey, *pane) {
 		w.timers.Set(w.closesAt(k.start)-1, k.start)
 	}
 	w.open[k.start] = append(w.open[k.start], k.group)
-	return k, p
+	return p
 }
 
 // NextTimer is the earliest close of an open window.

@@ -64,10 +64,10 @@ func TestWrongSettings(t *testing.T) {
 			dsn(func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "wrong") }), []string{"password"},
 		},
 		"unreadable DSN": {
-			[]string{"consume", "--stop-at-end"}, "POSTGRES_DSN=postgres://a:b%zz@c/d", []string{"connection string"},
+			[]string{"consume", "--stop-at-end"}, "POSTGRES_DSN=postgres://a:b%zz@c/d", []string{"dsn", "postgres://user:password@host"},
 		},
 		"no dataset": {[]string{"produce", "--dataset-dir", "/no/such/folder"}, "", []string{"/no/such/folder"}},
-		"no speed":   {produceArgs(dataset(t), "--speed", "fast"), "", []string{"speed", "fast"}},
+		"no speed":   {produceArgs(dataset(t), "--speed", "fast"), "", []string{"speed", "max"}},
 		"no flag":    {[]string{"produce", "--sped", "max"}, "", []string{"sped"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -83,6 +83,7 @@ type bad struct {
 	name, topic, reason string
 	value               []byte
 	at                  time.Time // record timestamp
+	key                 string    // the order's id, where it must come to the order's task
 }
 
 // badRecords are all kinds of records that no stream may count; at is a time
@@ -94,19 +95,19 @@ func badRecords(t testing.TB, at time.Time) []bad {
 	foreign[2] ^= 0xff // first byte of the schema's fingerprint
 	whole := encode(t, items, itemEvent("cut", at))
 	return []bad{
-		{"random bytes", orders, "invalid", []byte("\x17\xfe not an event"), at},
-		{"random bytes", items, "invalid", []byte{0xc3, 0x01, 1, 2, 3}, at},
-		{"no value", payments, "invalid", nil, at},
-		{"unknown schema", payments, "invalid", foreign, at},
-		{"cut short", items, "invalid", whole[:len(whole)-4], at},
-		{"longer than its schema", items, "invalid", append(encode(t, items, itemEvent("long", at)), 0), at},
-		{"event_time is not the record's", orders, "invalid", encode(t, orders, orderEvent("shifted", at.Add(time.Second))), at},
-		{"negative price", items, "invalid", encode(t, items, itemEvent("negative", at).with("price", big.NewRat(-1, 1))), at},
-		{"negative payment", payments, "invalid", encode(t, payments, paymentEvent("negative", at).with("payment_value", big.NewRat(-1, 100))), at},
-		{"no order id", orders, "invalid", encode(t, orders, orderEvent("", at)), at},
-		{"no letter of the producer", letters, "invalid", []byte("{"), at},
-		{"future order", orders, "future", encode(t, orders, orderEvent("future", future)), future},
-		{"future payment", payments, "future", encode(t, payments, paymentEvent("future", future)), future},
+		{"random bytes", orders, "invalid", []byte("\x17\xfe not an event"), at, ""},
+		{"random bytes", items, "invalid", []byte{0xc3, 0x01, 1, 2, 3}, at, ""},
+		{"no value", payments, "invalid", nil, at, ""},
+		{"unknown schema", payments, "invalid", foreign, at, ""},
+		{"cut short", items, "invalid", whole[:len(whole)-4], at, ""},
+		{"longer than its schema", items, "invalid", append(encode(t, items, itemEvent("long", at)), 0), at, ""},
+		{"event_time is not the record's", orders, "invalid", encode(t, orders, orderEvent("shifted", at.Add(time.Second))), at, ""},
+		{"negative price", items, "invalid", encode(t, items, itemEvent("negative", at).with("price", big.NewRat(-1, 1))), at, ""},
+		{"negative payment", payments, "invalid", encode(t, payments, paymentEvent("negative", at).with("payment_value", big.NewRat(-1, 100))), at, ""},
+		{"no order id", orders, "invalid", encode(t, orders, orderEvent("", at)), at, ""},
+		{"no letter of the producer", letters, "invalid", []byte("{"), at, ""},
+		{"future order", orders, "future", encode(t, orders, orderEvent("future", future)), future, ""},
+		{"future payment", payments, "future", encode(t, payments, paymentEvent("future", future)), future, ""},
 	}
 }
 
@@ -124,7 +125,7 @@ func (p *pipeline) send(records []bad) map[place]bad {
 	client := p.kafka.Client(p)
 	expected := map[place]bad{}
 	for _, b := range records {
-		r := &kgo.Record{Topic: b.topic, Key: []byte(b.name), Value: b.value, Timestamp: b.at}
+		r := &kgo.Record{Topic: b.topic, Key: []byte(b.key), Value: b.value, Timestamp: b.at}
 		if err := client.ProduceSync(p.Context(), r).FirstErr(); err != nil {
 			p.Fatal(err)
 		}
@@ -184,8 +185,8 @@ func TestGarbageRecords(t *testing.T) {
 		tooLate = after
 	}
 	strays := []bad{
-		{"orphan", items, "orphan", encode(t, items, itemEvent("nobody's", after)), after},
-		{"too late", items, "orphan or late", encode(t, items, itemEvent(placed.OrderID, tooLate)), tooLate},
+		{"orphan", items, "orphan", encode(t, items, itemEvent("nobody's", after)), after, "nobody's"},
+		{"too late", items, "orphan or late", encode(t, items, itemEvent(placed.OrderID, tooLate)), tooLate, placed.OrderID},
 	}
 	for at, b := range p.send(strays) {
 		if at.stream == "tidemark-funnel" {
@@ -196,7 +197,7 @@ func TestGarbageRecords(t *testing.T) {
 		golden.Event{Kind: golden.Item, ID: "orphan", OrderID: "nobody's", Time: after, Price: 1050, Freight: 50},
 		golden.Event{Kind: golden.Item, ID: "late", OrderID: placed.OrderID, Time: tooLate, Price: 1050, Freight: 50})
 	// And an order that is remembered, under another event id: it is a duplicate.
-	p.send([]bad{{"again", orders, "", encode(t, orders, orderEvent(placed.OrderID, placed.Time)), placed.Time}})
+	p.send([]bad{{"again", orders, "", encode(t, orders, orderEvent(placed.OrderID, placed.Time)), placed.Time, placed.OrderID}})
 
 	r := p.consume()
 	p.expect(golden.Compute(events, golden.Defaults()))

@@ -18,7 +18,10 @@ func TestOlist(t *testing.T) {
 	p.produce(dir)
 	r := p.consume()
 	p.expect(want)
-	accountAddsUp(t, r.Output())
+	events, _ := read(t, dir, 0)
+	if n := accountAddsUp(t, r.Output())["tidemark-funnel"]; n != int64(len(events)) {
+		t.Errorf("the funnel has read %d records, want %d", n, len(events))
+	}
 	got := p.rows()
 	for _, known := range []struct{ view, column, total string }{
 		{golden.Funnel, "total_orders", "8135"},
@@ -43,7 +46,9 @@ func TestOlist(t *testing.T) {
 	p.produce(dir)
 	r = p.consume()
 	p.expect(want)
-	accountAddsUp(t, r.Output())
+	if n := accountAddsUp(t, r.Output())["tidemark-funnel"]; n != int64(2*len(events)) {
+		t.Errorf("the funnel has read %d records, want %d", n, 2*len(events))
+	}
 }
 
 // Neither the number of partitions, nor the size of a batch, nor duplicates, nor

@@ -3,12 +3,13 @@ package golden
 import (
 	"database/sql"
 	"encoding/csv"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/lib/pq"
+	_ "github.com/lib/pq"
 
 	"github.com/tidemark-streams/tidemark/tests/kit"
 )
@@ -91,7 +92,7 @@ func insert(t *testing.T, db *sql.DB, table string, rows [][]string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback() }() // without effect after the commit
-	in, err := tx.PrepareContext(t.Context(), pq.CopyIn(table, columns...))
+	in, err := tx.PrepareContext(t.Context(), fmt.Sprintf("copy %s (%s) from stdin", table, strings.Join(columns, ", ")))
 	if err != nil {
 		t.Fatal(err)
 	}

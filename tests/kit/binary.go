@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ var built struct {
 // tree once per test binary, with the race detector if TIDEMARK_TEST_RACE is set.
 func Binary(t testing.TB) string {
 	t.Helper()
+	showSources(t)
 	if path := os.Getenv(binaryEnv); path != "" {
 		return path
 	}
@@ -42,4 +44,22 @@ func Binary(t testing.TB) string {
 	}
 	built.path = path
 	return path
+}
+
+// showSources looks at every file that the binary is made of. The go command
+// caches a test's result together with the files that the test itself has looked
+// at; it does not know what a child process is made of.
+func showSources(t testing.TB) {
+	t.Helper()
+	for _, dir := range []string{"cmd", "configs", "internal", "plugins", "streams", "go.mod", "go.sum"} {
+		err := filepath.WalkDir(filepath.Join(Root(t), dir), func(path string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal("kit:", err)
+		}
+	}
 }

@@ -4,6 +4,7 @@
 package avro
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -59,6 +60,9 @@ func Load(file string) (*Schema, error) {
 
 // Parse reads the JSON text of a schema.
 func Parse(text string) (*Schema, error) {
+	if err := json.Unmarshal([]byte(text), new(any)); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
 	p := typeParser{named: map[string]*Type{}}
 	root, err := p.parse([]byte(text), "")
 	if err != nil {

@@ -111,7 +111,7 @@ func (p *typeParser) parse(raw json.RawMessage, namespace string) (*Type, error)
 		}
 		return p.object(n, namespace)
 	}
-	return nil, fmt.Errorf("a type is a name, a list or an object, not %s", raw)
+	return nil, fmt.Errorf("a type is a name, a list or an object, not %s", raw[:min(len(raw), 40)])
 }
 
 func (p *typeParser) lookup(name, namespace string) (*Type, error) {

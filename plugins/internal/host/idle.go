@@ -16,6 +16,7 @@ type idleness struct {
 type standing struct {
 	confirmed time.Time // the last confirmation, zero when the partition delivered since
 	stood     time.Duration
+	due       bool // it had stood for the timeout when another partition delivered
 }
 
 // maxGap is the longest time between two confirmations that counts in full.
@@ -28,15 +29,22 @@ func newIdleness(partitions int, timeout time.Duration) *idleness {
 // still tells whether no partition has delivered for the timeout: then the
 // watermark stands, and nothing turns idle.
 func (d *idleness) still(now time.Time) bool {
-	return d.delivered.IsZero() || now.Sub(d.delivered) >= d.timeout
+	return now.Sub(d.delivered) >= d.timeout
 }
 
 // deliver notes that partition i delivered. When everything stood still before,
-// the timers of all partitions start anew.
+// the timers of all partitions start anew. Otherwise those that have stood long
+// enough may turn idle: only what another partition delivers makes them so, since
+// as long as all are silent the watermark stands.
 func (d *idleness) deliver(i int, now time.Time) {
-	if d.still(now) {
-		for k := range d.parts {
-			d.parts[k].stood = 0
+	still := d.still(now)
+	for k := range d.parts {
+		p := &d.parts[k]
+		switch {
+		case !still:
+			p.due = p.stood >= d.timeout
+		case !p.confirmed.IsZero():
+			*p = standing{confirmed: now}
 		}
 	}
 	d.delivered = now
@@ -46,9 +54,9 @@ func (d *idleness) deliver(i int, now time.Time) {
 // confirm notes that partition i stands at its end, and tells whether it is idle now.
 func (d *idleness) confirm(i int, now time.Time) bool {
 	p := &d.parts[i]
-	if !p.confirmed.IsZero() && !d.still(now) {
+	if !p.confirmed.IsZero() {
 		p.stood += min(now.Sub(p.confirmed), d.maxGap())
 	}
 	p.confirmed = now
-	return p.stood >= d.timeout
+	return p.due
 }

@@ -129,7 +129,7 @@ func (r *Runner) Run(ctx context.Context) (finished bool, err error) {
 			r.drained()
 		}
 		now := time.Now()
-		if n == 0 || now.Sub(emitted) >= r.opts.EmitInterval {
+		if n == 0 && r.caughtUp() || now.Sub(emitted) >= r.opts.EmitInterval {
 			r.task.Flush(&r.sink)
 			emitted = now
 		}
@@ -193,6 +193,17 @@ func (r *Runner) drained() {
 	for i, s := range r.task.Sources {
 		r.feed.Drained(i, s.Len())
 	}
+}
+
+// caughtUp tells whether everything that was received is merged. A task that has
+// to wait for one partition while another has records waiting is behind, not idle.
+func (r *Runner) caughtUp() bool {
+	for _, s := range r.task.Sources {
+		if s.Len() > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Runner) done() bool {

@@ -27,6 +27,9 @@ const (
 
 var outcomeNames = [outcomes]string{"in", "passed", "held", "duplicate", "late", "orphan", "invalid", "future"}
 
+// Outcomes names all outcomes in their order.
+func Outcomes() []string { return slices.Clone(outcomeNames[:]) }
+
 func (o Outcome) String() string { return outcomeNames[o] }
 
 // Counts holds one number per outcome.

@@ -27,8 +27,10 @@ func (s *Source) Len() int { return len(s.queue) - s.head }
 
 // Push appends a record in the order of the partition and tells that it is not at its end.
 func (s *Source) Push(r event.Row) {
-	if s.head == len(s.queue) {
-		s.queue, s.head = s.queue[:0], 0
+	if s.head == len(s.queue) || len(s.queue) == cap(s.queue) && s.head > len(s.queue)/2 {
+		n := copy(s.queue, s.queue[s.head:]) // room for more, without growing
+		clear(s.queue[n:])
+		s.queue, s.head = s.queue[:n], 0
 	}
 	s.queue = append(s.queue, r)
 	s.atEnd, s.idle = false, false
@@ -146,7 +148,7 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 		t.input.Add(r.Source, Passed, 1)
 		t.any = true
 		s.seen = max(s.seen, r.Time)
-		t.advance(sink)
+		t.advance(s, sink)
 		// A record that moved the watermark is later than it by max_out_of_orderness
 		// at least, so judging it by the new watermark judges it as by the old one.
 		r.Watermark = t.watermark
@@ -158,12 +160,14 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 }
 
 // advance moves the watermark to where the sources allow and fires the timers that
-// it passes, after the rows before them.
-func (t *Task) advance(sink *Sink) {
+// it passes, after the rows before them. The source of the record that is being
+// merged holds the watermark even if that was its last: what the record is judged
+// by must not depend on when it became known that none follows.
+func (t *Task) advance(current *Source, sink *Sink) {
 	w := event.MaxTime
 	var holder *Source
 	for _, s := range t.Sources {
-		if s.holds() && s.seen.Add(-t.MaxOutOfOrderness) < w {
+		if (s == current || s.holds()) && s.seen.Add(-t.MaxOutOfOrderness) < w {
 			w, holder = s.seen.Add(-t.MaxOutOfOrderness), s
 		}
 	}
@@ -191,7 +195,7 @@ func (t *Task) drain(sink *Sink) {
 }
 
 // Settle moves the watermark after a source became idle or finished.
-func (t *Task) Settle(sink *Sink) { t.advance(sink) }
+func (t *Task) Settle(sink *Sink) { t.advance(nil, sink) }
 
 // Flush makes the operators emit what has changed.
 func (t *Task) Flush(sink *Sink) { t.chain.Flush(t.watermark, sink) }

@@ -27,7 +27,7 @@ func NewParser() *Parser {
 func (p *Parser) Row(line string) (event.Row, error) {
 	words := strings.Fields(line)
 	if len(words) < 2 {
-		return event.Row{}, fmt.Errorf("%q: want topic time field=value ...", line)
+		return event.Row{}, fmt.Errorf("%q: want: topic time field=value…", line)
 	}
 	ms, err := strconv.ParseInt(words[1], 10, 64)
 	if err != nil {

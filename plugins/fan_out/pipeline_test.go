@@ -1,0 +1,151 @@
+package fanout
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tidemark-streams/tidemark/plugins/dedup"
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/filter"
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task/tasktest"
+	"github.com/tidemark-streams/tidemark/plugins/join"
+	"github.com/tidemark-streams/tidemark/plugins/window"
+)
+
+const (
+	bound  = 15
+	before = 5
+	within = 40
+)
+
+// pipeline is the funnel in small: dedup, a join, and windows over it.
+func pipeline(t *rapid.T, memory *state.Memory) *task.Chain {
+	where := func(text string) *filter.Expr {
+		e, err := filter.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	counts := func(label string, size event.Duration, update bool, groupBy ...string) []task.Stage {
+		return []task.Stage{{Label: label, Op: window.New(window.Config{
+			Label: label, Size: size, Slide: size, OnUpdate: update, GroupBy: groupBy, ID: "event_id",
+			Aggregates: []window.Aggregate{
+				{Name: "orders", Kind: window.Count, Where: where(`this.change == "anchor"`)},
+				{Name: "with_items", Kind: window.Count, Where: where(`this.change == "items" && this.items_count == 1`)},
+				{Name: "revenue", Kind: window.Sum, Field: "items.price"},
+				{Name: "ids", Kind: window.Collect, Field: "k", Limit: 3, Smallest: true, Where: where(`this.change == "closed" && this.items_count == 0`)},
+			},
+		}, memory)}}
+	}
+	chain, _, err := task.NewChain([]task.Stage{
+		{Label: "dedup", Op: dedup.New(dedup.Config{Key: "event_id", TTL: 1000}, memory)},
+		{Label: "join", Op: join.New(join.Config{
+			Key: "k", Anchor: "orders", Streams: []join.Stream{{Name: "items", Topic: "items"}}, Before: before, Within: within,
+		}, memory)},
+		{Label: "fan_out", Op: New([][]task.Stage{counts("funnel", 10, true), counts("drop_off", 30, false, "v")})},
+	}, task.Shape{Schemas: []task.Known{{Topic: "orders", Schema: orders}, {Topic: "items", Schema: items}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chain
+}
+
+// run gives the records of both topics to a task in random pieces and returns the
+// last row of each window.
+func run(t *rapid.T, topics [][]event.Row) (finals []string, sink task.Sink, accounts []task.Line) {
+	memory := state.NewMemory()
+	k := task.New(pipeline(t, memory), []*task.Source{{Topic: "orders"}, {Topic: "items"}}, bound)
+	limit := rapid.SampledFrom([]int{1, 3, 10000})
+	pushed := []int{0, 0}
+	for pushed[0] < len(topics[0]) || pushed[1] < len(topics[1]) {
+		s := rapid.IntRange(0, 1).Draw(t, "topic")
+		for range rapid.IntRange(1, 10).Draw(t, "piece") {
+			if pushed[s] < len(topics[s]) {
+				k.Sources[s].Push(topics[s][pushed[s]])
+				pushed[s]++
+			}
+		}
+		k.Step(limit.Draw(t, "limit"), event.MaxTime, &sink)
+		if rapid.IntRange(0, 5).Draw(t, "flush") == 0 {
+			k.Flush(&sink)
+		}
+	}
+	for _, s := range k.Sources {
+		s.Finish()
+	}
+	for k.Step(limit.Draw(t, "limit"), event.MaxTime, &sink) > 0 {
+	}
+	k.End(&sink)
+	if left := memory.Keys(); left > pushed[0]+pushed[1] {
+		t.Fatalf("%d keys are left", left) // dedup alone has no timer
+	}
+	last := map[string]string{}
+	for i := range sink.Rows {
+		r := &sink.Rows[i]
+		last[fmt.Sprint(r.Schema.Name, r.Get("window_start").Int(), r.Get("v").Key())] = r.Schema.Name + " " + tasktest.Text(r)
+	}
+	for _, text := range last {
+		finals = append(finals, text)
+	}
+	slices.Sort(finals)
+	for _, l := range k.Accounts() {
+		if !l.Counts.Balanced() || l.Counts[task.Held] != 0 {
+			t.Fatalf("%s %s: %v", l.Operator, l.Topic, l.Counts)
+		}
+	}
+	return finals, sink, k.Accounts()
+}
+
+// TestFinalRowsAreTheSame: for any order of arrival within the bound, with any
+// duplicates, pieces and flushes, the windows over a join end as they do when every
+// event comes once and in order. Nothing is late, nothing an orphan.
+func TestFinalRowsAreTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		topics := [][]event.Row{nil, nil}
+		n := 0
+		add := func(topic int, key string, at event.Time, v event.Value) {
+			r := event.Row{Time: at, Source: &event.Source{Topic: []string{"orders", "items"}[topic]}}
+			r.Schema = []*event.Schema{orders, items}[topic]
+			r.Values = []event.Value{event.StringOf(fmt.Sprint("e", n)), event.StringOf(key), v}
+			topics[topic] = append(topics[topic], r)
+			n++
+		}
+		for i := range rapid.IntRange(1, 12).Draw(t, "orders") {
+			key, at := fmt.Sprint("k", i), event.Time(rapid.Int64Range(-100, 100).Draw(t, "at"))
+			add(0, key, at, event.StringOf(rapid.StringMatching("[pq]").Draw(t, "status")))
+			for range rapid.IntRange(0, 3).Draw(t, "items") {
+				add(1, key, at+event.Time(rapid.Int64Range(-before, within).Draw(t, "item")), event.DecimalOf(rapid.Int64Range(1, 999).Draw(t, "price"), 2))
+			}
+		}
+		var inOrder, arrived [][]event.Row
+		for _, rows := range topics {
+			inOrder = append(inOrder, slices.SortedStableFunc(slices.Values(rows), func(a, b event.Row) int { return cmp.Compare(a.Time, b.Time) }))
+			for i := range rows {
+				if rapid.IntRange(0, 3).Draw(t, "duplicate") == 0 {
+					rows = append(rows, rows[i])
+				}
+			}
+			arrived = append(arrived, tasktest.Arrive(t, rows, bound))
+		}
+		want, _, _ := run(t, inOrder)
+		got, sink, accounts := run(t, arrived)
+		if diff := tasktest.Diff(got, want); diff != "" {
+			t.Fatal(diff)
+		}
+		if len(sink.Rejects) > 0 {
+			t.Fatalf("rejected: %v", tasktest.RejectTexts(sink.Rejects))
+		}
+		for _, l := range accounts {
+			if dups := int64(len(arrived[0]) + len(arrived[1]) - n); l.Operator == "dedup" && l.Counts[task.Duplicate] > dups {
+				t.Fatalf("%v with %d duplicates", l.Counts, dups)
+			}
+		}
+	})
+}

@@ -3,6 +3,7 @@ package avrodecode
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
 	"strings"
@@ -242,7 +243,7 @@ func TestMoney(t *testing.T) {
 		want   string // the cents, or why there are none
 	}{
 		{`"double"`, 1.005, "1.01"}, {`"double"`, -1.005, "-1.01"}, {`"double"`, 2.675, "2.68"}, {`"double"`, 0.1 + 0.2, "0.30"},
-		{`"double"`, 1e3, "1000.00"}, {`"double"`, 1e300, `! v: "1000000`}, {`"double"`, 0.004999999, "0.00"}, {`"double"`, -0.0, "0.00"},
+		{`"double"`, 1e3, "1000.00"}, {`"double"`, 1e300, `! v: "1000000`}, {`"double"`, 0.004999999, "0.00"}, {`"double"`, math.Copysign(0, -1), "0.00"},
 		{`"float"`, float32(0.125), "0.13"}, {`"long"`, 12, "12.00"},
 		{`"string"`, "12.345", "12.35"}, {`"string"`, "-12.345", "-12.35"}, {`"string"`, "7", "7.00"},
 		{`"string"`, "12,50", `! v: "12,50" is not an amount of money`}, {`"string"`, "", `! v: "" is not an amount of money`},

@@ -37,6 +37,9 @@ func parse(conf *service.ParsedConfig) (c Config, err error) {
 	return c, nil
 }
 
+// zero matches a duration of nothing. Whether a text is a duration at all is for its field to say.
+const zero = "^([0.]+[a-zµ]*)+$"
+
 func spec() *service.ConfigSpec {
 	return service.NewConfigSpec().
 		Stable().
@@ -53,9 +56,10 @@ Within a task each key passes once for as long as it is remembered, in the order
 		Field(service.NewStringField(fieldKey).
 			Description("The field that identifies an event.").
 			Example("event_id").
-			LintRule(`root = if this == "" { ["must name a field"] }`)).
+			LintRule(`root = if this == "" { ["key: must name a field"] }`)).
 		Field(host.DurationField(fieldTTL, "The longest distance in event time between an event and its duplicate.").
 			Example("7d")).
+		LintRule(`root = if this.ttl.or("1s").string().re_match("`+zero+`") { ["ttl: must be longer than 0"] }`).
 		Example("Event ids", "Each event counts once, however often its producer sent it.", `
 input:
   stateful_kafka:

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -16,6 +17,9 @@ func init() {
 		list, err := conf.FieldObjectList()
 		if err != nil {
 			return nil, err
+		}
+		if len(list) == 0 {
+			return nil, errors.New("needs at least one branch")
 		}
 		var branches [][]task.Stage
 		for i, b := range list {
@@ -43,6 +47,7 @@ Every branch sees every event once, in the same order; timers of all branches fi
 		Field(service.NewObjectListField("",
 			service.NewProcessorListField(fieldProcessors).Description("The operators and processors of one branch.")).
 			Description("The branches.")).
+		LintRule(`root = if this.length() == 0 { ["needs at least one branch"] }`).
 		Example("Two windows over one stream", "Sales by minute and by hour.", `
 input:
   stateful_kafka:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -38,6 +39,9 @@ func parse(conf *service.ParsedConfig) (c Config, err error) {
 	if c.Anchor, err = conf.FieldString(fieldAnchor); err != nil {
 		return c, err
 	}
+	if c.Anchor == "" {
+		return c, fmt.Errorf("%s: must name a topic", fieldAnchor)
+	}
 	if c.Before, err = host.Duration(conf, fieldBefore); err != nil {
 		return c, err
 	}
@@ -57,8 +61,14 @@ func parse(conf *service.ParsedConfig) (c Config, err error) {
 		if name == ChangeAnchor || name == ChangeClosed {
 			return c, fmt.Errorf("%s: the name %q is taken", fieldStreams, name)
 		}
+		if strings.Contains(name, ".") {
+			return c, fmt.Errorf("%s: the name %q has a dot", fieldStreams, name)
+		}
 		if s.Topic, err = streams[name].FieldString(fieldTopic); err != nil {
 			return c, err
+		}
+		if s.Topic == "" {
+			return c, fmt.Errorf("%s.%s.topic: must name a topic", fieldStreams, name)
 		}
 		if topics[s.Topic] {
 			return c, fmt.Errorf("%s.%s.topic: %q is named twice", fieldStreams, name, s.Topic)
@@ -71,6 +81,17 @@ func parse(conf *service.ParsedConfig) (c Config, err error) {
 	}
 	return c, nil
 }
+
+// lintStreams says of the streams together what the linter does not see in one of them.
+const lintStreams = `
+let anchor = this.anchor
+let streams = this.streams.key_values().catch([]).sort_by(s -> s.key)
+root = if $streams.length() == 0 { ["streams: needs at least one"] } else { [] }
+root = root.concat($streams.filter(s -> ["anchor", "closed"].contains(s.key)).map_each(s -> "streams: the name %q is taken".format(s.key)))
+root = root.concat($streams.filter(s -> s.key.contains(".")).map_each(s -> "streams: the name %q has a dot".format(s.key)))
+root = root.concat($streams.enumerated().
+  filter(s -> s.value.value.topic != null && (s.value.value.topic == $anchor || $streams.slice(0, s.index).any(o -> o.value.topic == s.value.value.topic))).
+  map_each(s -> "streams.%s.topic: %q is named twice".format(s.value.key, s.value.value.topic)))`
 
 func spec() *service.ConfigSpec {
 	return service.NewConfigSpec().
@@ -94,14 +115,17 @@ This is an operator: it stands in the `+"`processors`"+` of a stateful input. An
 
 Each child joins at most one anchor, once. Every event is accounted for as passed, held, duplicate, late, orphan or invalid; late, orphaned and invalid ones become dead letters. State is one entry per anchor for `+"`within`"+`, and one per held child for `+"`before`"+`, by event time.`).
 		Field(service.NewStringField(fieldKey).Description("The field that anchor and children share.").Example("order_id").
-			LintRule(`root = if this == "" { ["must name a field"] }`)).
-		Field(service.NewStringField(fieldAnchor).Description("The topic of the anchor events.").Example("olist.orders")).
+			LintRule(`root = if this == "" { ["key: must name a field"] }`)).
+		Field(service.NewStringField(fieldAnchor).Description("The topic of the anchor events.").Example("olist.orders").
+			LintRule(`root = if this == "" { ["anchor: must name a topic"] }`)).
 		Field(service.NewObjectMapField(fieldStreams,
-			service.NewStringField(fieldTopic).Description("The topic of the children."),
+			service.NewStringField(fieldTopic).Description("The topic of the children.").
+				LintRule(`root = if this == "" { ["topic: must name a topic"] }`),
 			host.ConditionField(fieldWhere, "Which joined children count and are emitted; the others only join."),
 		).Description("The streams of children, by the name that they have in the joined rows.")).
 		Field(host.DurationField(fieldBefore, "How much earlier than its anchor a child may be.").Default("1h")).
 		Field(host.DurationField(fieldWithin, "How much later than its anchor a child may be.").Default("7d")).
+		LintRule(lintStreams).
 		Example("Orders with their items and payments", "Rows for a funnel of orders.", `
 input:
   stateful_kafka:

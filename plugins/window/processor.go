@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -65,7 +63,7 @@ func parse(conf *service.ParsedConfig) (c Config, err error) {
 		}
 	}
 	switch {
-	case kind == typeTumbling && c.Slide != c.Size:
+	case kind == typeTumbling && conf.Contains(fieldSlide):
 		return c, fmt.Errorf("%s: tumbling windows have none; want type hopping", fieldSlide)
 	case kind == typeHopping && !conf.Contains(fieldSlide):
 		return c, fmt.Errorf("%s: hopping windows need it", fieldSlide)
@@ -97,6 +95,9 @@ func parseAggregates(conf *service.ParsedConfig, groupBy []string) ([]Aggregate,
 	figures, err := conf.FieldObjectMap(fieldAggregates)
 	if err != nil {
 		return nil, err
+	}
+	if len(figures) == 0 {
+		return nil, fmt.Errorf("%s: needs at least one", fieldAggregates)
 	}
 	taken := []string{fieldStart, fieldEnd, fieldCloses}
 	for i, g := range groupBy {
@@ -170,7 +171,7 @@ func aggregateFields() []*service.ConfigField {
 		object(Last, "The value of the latest event, by event time and event id.", field("to take")),
 		object(Collect, "A list of values.", field("to collect"),
 			service.NewIntField(fieldLimit).Description("The most values that are kept.").Default(100).
-				LintRule(`root = if this < 1 { ["must be at least 1"] }`),
+				LintRule(`root = if this < 1 { ["limit: must be at least 1"] }`),
 			service.NewStringAnnotatedEnumField(fieldOrder, map[string]string{
 				orderTime:  "the earliest values, by event time and event id",
 				orderValue: "the smallest values",
@@ -178,19 +179,29 @@ func aggregateFields() []*service.ConfigField {
 	}
 }
 
-// lintAggregates finds figures that have not exactly one kind. Benthos applies it
-// to the map and to each of its values; those have kinds for keys.
-var lintAggregates = fmt.Sprintf(`root = this.key_values().
-  filter(a -> !%s.contains(a.key) && a.value.keys().length() != 1).
-  map_each(a -> a.key + ": want exactly one kind of aggregate")`, kindList())
-
-func kindList() string {
-	quoted := make([]string, len(Kinds))
-	for i, k := range Kinds {
-		quoted[i] = strconv.Quote(k)
-	}
-	return "[" + strings.Join(quoted, ", ") + "]"
-}
+// lintFields says of the fields together what the linter does not see in one of them.
+// Whether a text is a duration at all is for its field to say.
+const lintFields = `
+let zero = "^([0.]+[a-zµ]*)+$"
+let slide = this.slide.or("").string()
+let groups = this.group_by.or([])
+let own = ["window_start", "window_end", "closes_at"]
+root = [
+  if this.size.or("").string().re_match($zero) { "size: must be longer than 0" } else { deleted() },
+  if this.type.or("tumbling") == "tumbling" && $slide != "" { "slide: tumbling windows have none; want type hopping" } else { deleted() },
+  if this.type == "hopping" && $slide == "" { "slide: hopping windows need it" } else { deleted() },
+  if this.type == "hopping" && $slide.re_match($zero) { "slide: must be longer than 0" } else { deleted() },
+  if this.aggregates.or({}).length() == 0 { "aggregates: needs at least one" } else { deleted() },
+]
+root = root.concat($groups.enumerated().
+  filter(g -> $own.contains(g.value) || $groups.slice(0, g.index).contains(g.value)).
+  map_each(g -> "group_by.%d: the name %q is taken".format(g.index, g.value)))
+root = root.concat(this.aggregates.key_values().catch([]).sort_by(a -> a.key).
+  filter(a -> a.value.keys().length().catch(1) != 1).
+  map_each(a -> "aggregates.%s: want exactly one kind of aggregate".format(a.key)))
+root = root.concat(this.aggregates.keys().catch([]).sort().
+  filter(n -> $own.contains(n) || $groups.contains(n)).
+  map_each(n -> "aggregates.%s: the name is taken".format(n)))`
 
 func spec() *service.ConfigSpec {
 	return service.NewConfigSpec().
@@ -220,14 +231,14 @@ The last row of a window is the same for any batch size and any order of arrival
 			host.DurationField(fieldLateness, "How long after its end a window still takes events, by event time.").Default("0s"),
 			service.NewStringListField(fieldGroupBy).Description("Fields whose values have windows of their own.").Default([]any{}),
 			service.NewObjectMapField(fieldAggregates, aggregateFields()...).
-				Description("The figures, by the name of the field that they are emitted as. Each has exactly one kind.").
-				LintRule(lintAggregates),
+				Description("The figures, by the name of the field that they are emitted as. Each has exactly one kind."),
 			service.NewStringAnnotatedEnumField(fieldEmit, map[string]string{
 				emitUpdate: "whenever a window has changed",
 				emitClose:  "once, when it closes",
 			}).Description("When windows are emitted.").Default(emitUpdate),
 			service.NewStringField(fieldID).Description("The field that orders events of the same time, for first, last and collect.").Default("event_id").Advanced(),
 		).
+		LintRule(lintFields).
 		Example("Sales by minute", "The value of what was sold in each minute.", `
 input:
   stateful_kafka:

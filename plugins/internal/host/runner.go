@@ -57,7 +57,8 @@ type Runner struct {
 	mu     sync.Mutex
 	inbox  []delivery
 	wake   chan struct{}
-	queued []int // records per partition that wait in the inbox
+	queued []int  // records per partition that wait in the inbox
+	ended  []bool // by partition: its last news in the inbox is that its end was confirmed
 
 	idle     *idleness
 	sink     task.Sink
@@ -80,7 +81,7 @@ type delivery struct {
 func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, out chan<- Batch) *Runner {
 	return &Runner{
 		run: run, opts: opts, hub: hub, feed: feed, task: t, out: out,
-		wake: make(chan struct{}, 1), queued: make([]int, len(t.Sources)),
+		wake: make(chan struct{}, 1), queued: make([]int, len(t.Sources)), ended: make([]bool, len(t.Sources)),
 		idle:     newIdleness(len(t.Sources), opts.IdleTimeout),
 		inflight: inflight{done: make(chan struct{}, 1)}, told: event.MinTime,
 	}
@@ -100,7 +101,10 @@ func (r *Runner) Finish(i int) { r.post(delivery{part: i, finished: true}) }
 
 func (r *Runner) post(d delivery) int {
 	r.mu.Lock()
-	r.inbox = append(r.inbox, d)
+	if confirmation := len(d.rows) == 0 && !d.finished; !confirmation || !r.ended[d.part] {
+		r.inbox = append(r.inbox, d)
+	} // else the inbox says so already: while the task stands, confirmations must not pile up
+	r.ended[d.part] = d.end
 	r.queued[d.part] += len(d.rows)
 	n := r.queued[d.part]
 	r.mu.Unlock()
@@ -161,6 +165,7 @@ func (r *Runner) receive() {
 	news := r.inbox
 	r.inbox = nil
 	clear(r.queued)
+	clear(r.ended)
 	r.mu.Unlock()
 	now := time.Now()
 	settle := false

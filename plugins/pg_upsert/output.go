@@ -132,7 +132,7 @@ func partial(batch service.MessageBatch, failed map[int]error) error {
 
 // Close ends all waits and the connections.
 func (o *output) Close(context.Context) error {
-	o.stop()
 	o.hub.Detach(o)
+	o.stop()
 	return o.close()
 }

@@ -37,7 +37,7 @@ func TestLint(t *testing.T) {
 		"window: { size: 1m, group_by: [ closes_at ], aggregates: { n: { count: {} } } }": `group_by.0: the name "closes_at" is taken`,
 		"window: { size: 1m, group_by: [ a, a ], aggregates: { n: { count: {} } } }":      `group_by.1: the name "a" is taken`,
 		"window: { size: 1m, aggregates: {} }":                                            "aggregates: needs at least one",
-		"window: { size: 1m, agregates: { n: { count: {} } } }":                           "field agregates not recognised",
+		"window: { size: 1m, figures: { n: { count: {} } } }":                             "field figures not recognised",
 	})
 }
 

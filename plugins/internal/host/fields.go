@@ -42,9 +42,15 @@ func init() {
 	})
 }
 
+// named is a lint rule that puts the field's name before what method says is wrong.
+// Benthos applies the rule of a list to the list and to each element; only texts are checked.
+func named(field, method string) string {
+	return fmt.Sprintf(`root = if this.type() == "string" { this.%s().map_each(m -> "%s: " + m) }`, method, field)
+}
+
 // DurationField describes a span of time: a Go duration in which days may stand, such as 90s or 7d.
 func DurationField(name, description string) *service.ConfigField {
-	return service.NewStringField(name).Description(description).LintRule("root = this." + lintDuration + "()")
+	return service.NewStringField(name).Description(description).LintRule(named(name, lintDuration))
 }
 
 // Duration reads a DurationField. Errors name the field.
@@ -68,7 +74,7 @@ func ConditionField(name, description string) *service.ConfigField {
 	return service.NewStringField(name).
 		Description(description + " Written in a subset of Bloblang: fields, literals, comparisons, `!`, `&&`, `||`, parentheses and `[…].contains(this.field)`.").
 		Example(`this.payment_status == "approved"`).
-		LintRule("root = this." + lintCondition + "()").
+		LintRule(named(name, lintCondition)).
 		Optional()
 }
 
@@ -93,6 +99,5 @@ func ConditionListField(name, description string) *service.ConfigField {
 	return service.NewStringListField(name).
 		Description(description + " Written like the condition of `where`.").
 		Default([]any{}).
-		// Benthos applies the rule to the list and to each element.
-		LintRule(`root = if this.type() == "string" { this.` + lintCondition + `() }`)
+		LintRule(named(name, lintCondition))
 }

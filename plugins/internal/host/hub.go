@@ -5,6 +5,8 @@ package host
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -57,9 +59,12 @@ var ErrFenced = fmt.Errorf("fenced: a newer generation of this task owns its row
 
 // Hub connects the stateful input of one stream with the ledgers of its outputs.
 type Hub struct {
-	// mu is held while ledgers are told, so that none misses a run or hears of two
-	// in the wrong order.
-	mu      sync.Mutex
+	// telling holds a token while ledgers are told, so that none misses a run or hears
+	// of two in the wrong order. It is no mutex since a ledger may wait for its
+	// database, and nobody who has to stop should wait with it.
+	telling chan struct{}
+
+	mu      sync.Mutex // guards the maps
 	runs    map[taskKey]progress
 	ledgers map[Ledger]struct{}
 
@@ -94,20 +99,36 @@ func HubOf(res *service.Resources) *Hub {
 
 func newHub(res *service.Resources) *Hub {
 	h := &Hub{
-		runs: map[taskKey]progress{}, ledgers: map[Ledger]struct{}{},
+		telling: make(chan struct{}, 1), runs: map[taskKey]progress{}, ledgers: map[Ledger]struct{}{},
 		monitor: MonitorOf(res), streamID: res.StreamID(),
 	}
 	h.fail.Store(newFailure())
 	return h
 }
 
+// tell waits for its turn to tell ledgers, and returns how to end it.
+func (h *Hub) tell(ctx context.Context) (done func(), err error) {
+	select {
+	case h.telling <- struct{}{}:
+		return func() { <-h.telling }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // Attach tells l of every task that runs now and of all that follow. An output
 // calls it when it connects, before its first write; on an error it is not
 // attached and the output tries again. Attaching twice is harmless.
 func (h *Hub) Attach(ctx context.Context, l Ledger) error {
+	done, err := h.tell(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range h.runs {
+	runs := slices.Collect(maps.Values(h.runs))
+	h.mu.Unlock()
+	for _, p := range runs {
 		if err := l.Begin(ctx, p.run); err != nil {
 			return err
 		}
@@ -115,41 +136,61 @@ func (h *Hub) Attach(ctx context.Context, l Ledger) error {
 			return err
 		}
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.ledgers[l] = struct{}{}
 	return nil
 }
 
-// Detach forgets l; an output calls it when it closes.
+// Detach forgets l; an output calls it when it closes, before it refuses its work.
 func (h *Hub) Detach(l Ledger) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.ledgers, l)
 }
 
-// Begin announces a new run of a task to all ledgers. The task emits nothing before it returned nil.
+// Begin announces a new run of a task to all ledgers. The task emits nothing before
+// it returned nil. The error wraps ErrFenced when a later run of the task is there.
 func (h *Hub) Begin(ctx context.Context, run TaskRun) error {
+	return h.told(ctx, progress{run, run.CommittedSeq, event.MinTime}, func(l Ledger) error { return l.Begin(ctx, run) })
+}
+
+// Advance tells all ledgers how far a run has committed. Errors are those of Begin.
+func (h *Hub) Advance(ctx context.Context, run TaskRun, seq int64, watermark event.Time) error {
+	return h.told(ctx, progress{run, seq, watermark}, func(l Ledger) error { return l.Advance(ctx, run, seq, watermark) })
+}
+
+// told notes progress of a run once every ledger has been told of it.
+func (h *Hub) told(ctx context.Context, p progress, tell func(Ledger) error) error {
+	done, err := h.tell(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	k := taskKey{p.run.Stream, p.run.Task}
+	h.mu.Lock()
+	later := h.runs[k].run.Generation > p.run.Generation
+	ledgers := slices.Collect(maps.Keys(h.ledgers))
+	h.mu.Unlock()
+	if later {
+		return ErrFenced
+	}
+	for _, l := range ledgers {
+		if err := tell(l); err != nil && h.attached(l) {
+			return err
+		} // one that closes meanwhile need not know
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for l := range h.ledgers {
-		if err := l.Begin(ctx, run); err != nil {
-			return err
-		}
-	}
-	h.runs[taskKey{run.Stream, run.Task}] = progress{run, run.CommittedSeq, event.MinTime}
+	h.runs[k] = p
 	return nil
 }
 
-// Advance tells all ledgers how far a run has committed.
-func (h *Hub) Advance(ctx context.Context, run TaskRun, seq int64, watermark event.Time) error {
+func (h *Hub) attached(l Ledger) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for l := range h.ledgers {
-		if err := l.Advance(ctx, run, seq, watermark); err != nil {
-			return err
-		}
-	}
-	h.runs[taskKey{run.Stream, run.Task}] = progress{run, seq, watermark}
-	return nil
+	_, ok := h.ledgers[l]
+	return ok
 }
 
 // End forgets a run that is over, so that a ledger that attaches later is not told of it.

@@ -3,14 +3,16 @@
 package statefulkafka
 
 import (
-	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 )
 
@@ -35,18 +37,28 @@ type config struct {
 	group     string
 	stopAtEnd bool
 	opts      host.Options
+	client    []kgo.Opt // more settings of the Kafka client, for tests
 }
+
+// broker is a name or address, that of IPv6 in brackets, and a port.
+var broker = regexp.MustCompile(brokerPattern)
+
+const brokerPattern = `^([^:\[\]\s]+|\[[0-9a-fA-F:.%]+\])(:[0-9]{1,5})?$`
 
 func parse(conf *service.ParsedConfig) (c config, err error) {
 	brokers, err := conf.FieldStringList(fieldBrokers)
 	if err != nil {
 		return c, err
 	}
-	for _, b := range brokers {
+	for i, b := range brokers {
 		for _, one := range strings.Split(b, ",") {
-			if one = strings.TrimSpace(one); one != "" {
-				c.brokers = append(c.brokers, one)
+			if one = strings.TrimSpace(one); one == "" {
+				continue
 			}
+			if !broker.MatchString(one) {
+				return c, fmt.Errorf("%s.%d: %q is not of the form host:port", fieldBrokers, i, one)
+			}
+			c.brokers = append(c.brokers, one)
 		}
 	}
 	if len(c.brokers) == 0 {
@@ -78,20 +90,46 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	if c.opts.BatchSize < 1 {
 		return c, fmt.Errorf("%s: must be at least 1", fieldBatchSize)
 	}
-	duration := func(to *time.Duration, path ...string) {
-		d, derr := host.Duration(conf, path...)
-		*to, err = d.Std(), errors.Join(err, derr)
+	for _, d := range []struct {
+		to   func(event.Duration)
+		min  event.Duration
+		path []string
+	}{
+		{func(d event.Duration) { c.opts.EmitInterval = d.Std() }, 0, []string{fieldEmitInterval}},
+		{func(d event.Duration) { c.opts.CommitInterval = d.Std() }, 1, []string{fieldCommitInterval}},
+		{func(d event.Duration) { c.opts.IdleTimeout = d.Std() }, 1, []string{fieldWatermark, fieldIdleTimeout}},
+		{func(d event.Duration) { c.opts.MaxFuture = d.Std() }, 0, []string{fieldWatermark, fieldMaxFuture}},
+		{func(d event.Duration) { c.opts.MaxOutOfOrderness = d }, 0, []string{fieldWatermark, fieldOutOfOrderness}},
+	} {
+		length, err := host.Duration(conf, d.path...)
+		if err == nil && length < d.min {
+			err = fmt.Errorf("%s: must be longer than 0", d.path[len(d.path)-1])
+		}
+		if err != nil {
+			return c, fmt.Errorf("%s%w", prefix(d.path), err)
+		}
+		d.to(length)
 	}
-	duration(&c.opts.EmitInterval, fieldEmitInterval)
-	duration(&c.opts.CommitInterval, fieldCommitInterval)
-	duration(&c.opts.IdleTimeout, fieldWatermark, fieldIdleTimeout)
-	duration(&c.opts.MaxFuture, fieldWatermark, fieldMaxFuture)
-	if err != nil {
-		return c, err
-	}
-	c.opts.MaxOutOfOrderness, err = host.Duration(conf, fieldWatermark, fieldOutOfOrderness)
-	return c, err
+	return c, nil
 }
+
+// prefix is the path of a field as far as its own name, which errors begin with.
+func prefix(path []string) (p string) {
+	for _, object := range path[:len(path)-1] {
+		p += object + "."
+	}
+	return p
+}
+
+// lintAll finds what no single field shows. Whether a text is a duration at all is
+// for its field to say.
+const lintAll = `root = [
+  if this.seed_brokers.or([]).filter(b -> b.replace_all(",", "").trim() != "").length().catch(1) == 0 { "seed_brokers: names no broker" },
+  if this.topics.or([]).length().catch(1) == 0 { "topics: names no topic" },
+  if this.topics.or([]).unique().length().catch(0) < this.topics.or([]).length().catch(0) { "topics: one is named twice" },
+  if this.commit_interval.or("1s").string().re_match("^([0.]+[a-zµ]*)+$") { "commit_interval: must be longer than 0" },
+  if this.watermark.idle_timeout.or("1s").string().re_match("^([0.]+[a-zµ]*)+$") { "watermark.idle_timeout: must be longer than 0" }
+]`
 
 func spec() *service.ConfigSpec {
 	return service.NewConfigSpec().
@@ -111,7 +149,8 @@ With `+"`stop_at_end`"+` the input reads to the end offsets that it finds at its
 
 State is kept in memory: every start reads the topics from their beginning under a new generation, and an output that keeps a ledger (`+"`pg_upsert`"+`) forgets the rows of the generation before. So rows are exactly-once in effect, and other outputs see rows at least once. No offset is committed. One process runs per `+"`consumer_group`"+`; one that starts later fences the earlier one at the ledger. A message that an output refuses is sent again until it is taken.`).
 		Fields(
-			service.NewStringListField(fieldBrokers).Description("Brokers to begin with; an entry may hold several, separated by commas.").Example([]any{"localhost:9092"}),
+			service.NewStringListField(fieldBrokers).Description("Brokers to begin with; an entry may hold several, separated by commas.").Example([]any{"localhost:9092"}).
+				LintRule(`root = if this.type() == "string" { this.split(",").map_each(b -> b.trim()).filter(b -> b != "" && !b.re_match(`+strconv.Quote(brokerPattern)+`)).map_each(b -> "%q is not of the form host:port".format(b)) }`),
 			service.NewStringListField(fieldTopics).Description("The topics. Events of the same time are merged in the order of this list.").
 				LintRule(`root = if this == "" { ["is empty"] }`),
 			service.NewStringField(fieldGroup).Description("Names the stream: its rows, and what it keeps in Kafka.").
@@ -128,6 +167,7 @@ State is kept in memory: every start reads the topics from their beginning under
 			host.DurationField(fieldCommitInterval, "The time between two commits.").Default("1s").Advanced(),
 			service.NewProcessorListField(fieldProcessors).Description("Operators and processors, run once per task.").Default([]any{}),
 		).
+		LintRule(lintAll).
 		Example("Sales by minute", "The value of the items sold in each minute, in Postgres.", `
 input:
   stateful_kafka:

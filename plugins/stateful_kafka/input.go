@@ -32,6 +32,7 @@ type input struct {
 	first *tools
 
 	mu     sync.Mutex
+	outage outage
 	stop   context.CancelFunc
 	ended  chan struct{} // closed when all tasks are over
 	closed chan struct{} // closed by Close
@@ -84,10 +85,14 @@ func (in *input) Connect(ctx context.Context) error {
 	if in.ended != nil {
 		return nil
 	}
-	src, err := connect(ctx, in.cfg, in.log)
+	var src *source
+	err := in.outage.bridge(ctx, func() (err error) {
+		src, err = connect(ctx, in.cfg, in.log)
+		return err
+	})
 	var config *configError
 	if errors.As(err, &config) {
-		in.hub.Fail(err)
+		in.fail(err)
 		return service.ErrEndOfInput
 	}
 	if err != nil {
@@ -129,9 +134,9 @@ func sources(topics []string, p int32) []*task.Source {
 func (in *input) runAll(ctx context.Context, src *source) {
 	defer close(in.ended)
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go src.poll(ctx)
-	go src.confirmEnds(ctx)
+	var reading sync.WaitGroup
+	reading.Go(func() { src.poll(ctx) })
+	reading.Go(func() { src.confirmEnds(ctx) })
 
 	var wg sync.WaitGroup
 	errs := make([]error, len(src.runners))
@@ -146,10 +151,11 @@ func (in *input) runAll(ctx context.Context, src *source) {
 	wg.Wait()
 	stop()
 	src.close()
+	reading.Wait()
 
 	for _, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {
-			in.hub.Fail(err)
+			in.fail(err)
 			return
 		}
 	}
@@ -159,6 +165,18 @@ func (in *input) runAll(ctx context.Context, src *source) {
 		}
 	}
 	in.finish(src)
+}
+
+// fail stops the stream for good. What befalls an input that is closed already, as
+// when its successor fences it during a reload, is no failure of the stream, whose
+// hub the two share.
+func (in *input) fail(err error) {
+	select {
+	case <-in.closed:
+		in.log.Warnf("After its end: %v", err)
+	default:
+		in.hub.Fail(err)
+	}
 }
 
 // finish tells the account of a bounded run.
@@ -202,7 +220,7 @@ func (in *input) ack(b host.Batch) service.AckFunc {
 		case err == nil:
 			b.Done()
 		case errors.Is(err, host.ErrFenced):
-			in.hub.Fail(fmt.Errorf("consumer group %s: another process has taken over: %w", in.cfg.group, err))
+			in.fail(fmt.Errorf("consumer group %s: another process has taken over: %w", in.cfg.group, err))
 		default:
 			in.log.Warnf("An output refused %d messages, they are sent again: %v", len(b.Messages), err)
 			go in.again(b)

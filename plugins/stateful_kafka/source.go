@@ -1,6 +1,7 @@
 package statefulkafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,13 +44,21 @@ type part struct {
 	partition int32
 
 	mu sync.Mutex
-	// position is the offset behind what was delivered.
-	position int64
+	// position is the offset behind what was delivered; asked is where it was when the
+	// ends were last asked for.
+	position, asked int64
 	// end is where a bounded run ends; -1 for none.
 	end      int64
 	finished bool
-	waiting  int // records that wait in the task
 	paused   bool
+
+	delivered, merged int64 // records that the task was given, and that it has merged
+	bytes             int64 // of what was delivered
+}
+
+// load is how many records wait in the task; large ones count for several.
+func (x *part) load() int64 {
+	return (x.delivered - x.merged) * max(x.bytes/max(x.delivered, 1), recordBytes) / recordBytes
 }
 
 // connectTimeout bounds one attempt to reach the brokers.
@@ -57,15 +66,15 @@ const connectTimeout = 15 * time.Second
 
 // connect finds the partitions of the topics and where to begin.
 func connect(ctx context.Context, cfg config, log *service.Logger) (*source, error) {
-	client, err := kgo.NewClient(
+	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(cfg.brokers...),
-		kgo.ClientID("tidemark-"+cfg.group),
+		kgo.ClientID("tidemark-" + cfg.group),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // positions have to count them to come to the end
 		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxWait(fetchWait),
-	)
+	}, cfg.client...)...)
 	if err != nil {
 		return nil, refuse("%s: %w", fieldBrokers, err)
 	}
@@ -105,7 +114,7 @@ func (s *source) find(ctx context.Context) error {
 		var list []*part
 		for _, t := range s.cfg.topics {
 			start, _ := starts.Lookup(t, int32(p))
-			x := &part{topic: t, partition: int32(p), position: start.Offset, end: -1}
+			x := &part{topic: t, partition: int32(p), position: start.Offset, asked: -1, end: -1}
 			if s.cfg.stopAtEnd {
 				end, _ := ends.Lookup(t, int32(p))
 				x.end = end.Offset
@@ -172,14 +181,15 @@ func (s *source) warn(format string, args ...any) {
 	}
 }
 
-// Records that may wait in a task: beyond softLimit per partition on average the
+// Records of up to recordBytes that may wait in a task: beyond softLimit per partition on average the
 // source fetches only when a task starves; a partition beyond hardLimit is paused,
 // which throws away what was fetched for it, so that happens only when its
 // neighbours lag far behind in event time.
 const (
-	softLimit = 4096
-	hardLimit = 8 * softLimit
-	pollLimit = 8192
+	softLimit   = 4096
+	hardLimit   = 8 * softLimit
+	pollLimit   = 8192
+	recordBytes = 512
 )
 
 // poll fetches until ctx ends.
@@ -205,15 +215,15 @@ func (s *source) poll(ctx context.Context) {
 
 // full tells whether enough records wait to keep the tasks busy.
 func (s *source) full() bool {
-	n := 0
+	n := int64(0)
 	for _, list := range s.parts {
 		for _, x := range list {
 			x.mu.Lock()
-			n += x.waiting
+			n += x.load()
 			x.mu.Unlock()
 		}
 	}
-	return n >= softLimit*len(s.cfg.topics)*s.partitions
+	return n >= int64(softLimit*len(s.cfg.topics)*s.partitions)
 }
 
 func (s *source) lookup(topic string, p int32) (i int, x *part) {
@@ -245,6 +255,9 @@ func (s *source) deliver(f kgo.FetchTopicPartition) {
 			x.position = x.end
 			break
 		}
+		if r.Offset < x.position {
+			continue // after a move of its leader the client may fetch a record again
+		}
 		x.position = r.Offset + 1
 		if r.Attrs.IsControl() {
 			continue
@@ -253,17 +266,15 @@ func (s *source) deliver(f kgo.FetchTopicPartition) {
 		for _, h := range r.Headers {
 			places[k].Headers = append(places[k].Headers, event.Header{Key: h.Key, Value: h.Value})
 		}
+		x.bytes += int64(len(r.Key) + len(r.Value))
 		rows = append(rows, event.Row{Time: event.TimeOf(r.Timestamp), Source: &places[k]})
 	}
 	run := s.runners[x.partition]
 	atEnd := f.HighWatermark == f.LastStableOffset && x.position == f.HighWatermark
-	inbox := run.Deliver(i, rows, atEnd)
-	x.waiting += len(rows)
-	if x.end >= 0 && x.position >= x.end {
-		x.finished = true
-		run.Finish(i)
-		s.client.PauseFetchPartitions(map[string][]int32{x.topic: {x.partition}})
-	} else if max(inbox, x.waiting) > hardLimit && !x.paused {
+	run.Deliver(i, rows, atEnd)
+	x.delivered += int64(len(rows))
+	s.finishAtEnd(i, x)
+	if x.load() > hardLimit && !x.paused && !x.finished {
 		x.paused = true
 		s.client.PauseFetchPartitions(map[string][]int32{x.topic: {x.partition}})
 	}
@@ -277,21 +288,21 @@ type taskFeed struct {
 	p int
 }
 
-func (f taskFeed) Confirm() {
-	signal(f.s.hungry)
-	signal(f.s.confirm)
-}
+func (f taskFeed) Hungry() { signal(f.s.hungry) }
 
-func (f taskFeed) Drained(i, waiting int) {
+func (f taskFeed) Confirm() { signal(f.s.confirm) }
+
+func (f taskFeed) Drained(i int, merged int64) {
 	x := f.s.parts[f.p][i]
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.waiting = waiting
-	if x.paused && !x.finished && waiting < hardLimit/2 {
+	x.merged = merged
+	load := x.load()
+	if x.paused && !x.finished && load < hardLimit/2 {
 		x.paused = false
 		f.s.client.ResumeFetchPartitions(map[string][]int32{x.topic: {x.partition}})
 	}
-	if waiting < softLimit {
+	if load < softLimit {
 		signal(f.s.hungry)
 	}
 }
@@ -330,29 +341,62 @@ func (s *source) confirmEnds(ctx context.Context) {
 func (s *source) askEnds(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	stable, err := s.admin.ListCommittedOffsets(ctx, s.cfg.topics...)
-	if err != nil {
-		return err
-	}
-	high, err := s.admin.ListEndOffsets(ctx, s.cfg.topics...)
-	if err != nil {
-		return err
-	}
+	// Where some brokers do not answer, the answers of the others still count.
+	stable, err1 := s.admin.ListCommittedOffsets(ctx, s.cfg.topics...)
+	high, err2 := s.admin.ListEndOffsets(ctx, s.cfg.topics...)
+	err := cmp.Or(err1, err2)
+	var stuck []*part
 	for _, list := range s.parts {
 		for i, x := range list {
 			lso, ok1 := stable.Lookup(x.topic, x.partition)
 			hw, ok2 := high.Lookup(x.topic, x.partition)
-			known := ok1 && ok2 && lso.Err == nil && hw.Err == nil
-			x.mu.Lock()
-			if x.end >= 0 && x.position >= x.end && !x.finished { // it had nothing to read
-				x.finished = true
-				s.runners[x.partition].Finish(i)
+			if perr := cmp.Or(lso.Err, hw.Err); perr != nil && err == nil {
+				err = fmt.Errorf("%s/%d: %w", x.topic, x.partition, perr)
 			}
-			if known && lso.Offset == hw.Offset && x.position == hw.Offset {
+			if !ok1 || !ok2 || lso.Err != nil || hw.Err != nil {
+				continue
+			}
+			x.mu.Lock()
+			s.finishAtEnd(i, x) // a bounded run may have nothing to read
+			if lso.Offset == hw.Offset && x.position == hw.Offset {
 				s.runners[x.partition].ConfirmEnd(i)
 			}
+			if x.position < lso.Offset && x.position == x.asked && !x.paused && !x.finished {
+				stuck = append(stuck, x)
+			}
+			x.asked = x.position
 			x.mu.Unlock()
 		}
 	}
-	return nil
+	if len(stuck) > 0 {
+		err = cmp.Or(err, s.skipDeleted(ctx, stuck))
+	}
+	return err
+}
+
+// finishAtEnd tells the task that a bounded run has read all that it will read of x,
+// partition i of its task. The caller holds x.mu.
+func (s *source) finishAtEnd(i int, x *part) {
+	if x.end >= 0 && x.position >= x.end && !x.finished {
+		x.finished = true
+		s.runners[x.partition].Finish(i)
+		s.client.PauseFetchPartitions(map[string][]int32{x.topic: {x.partition}})
+	}
+}
+
+// skipDeleted moves on where records were deleted before they were read. They are
+// lost, which is told; waiting for them would be no better.
+func (s *source) skipDeleted(ctx context.Context, stuck []*part) error {
+	starts, err := s.admin.ListStartOffsets(ctx, s.cfg.topics...)
+	for _, x := range stuck {
+		start, ok := starts.Lookup(x.topic, x.partition)
+		x.mu.Lock()
+		if ok && start.Err == nil && start.Offset > x.position {
+			s.log.Errorf("The records %d to %d of %s/%d were deleted before they were read: does the topic have retention.ms=-1?",
+				x.position, start.Offset-1, x.topic, x.partition)
+			x.position = start.Offset
+		}
+		x.mu.Unlock()
+	}
+	return err
 }

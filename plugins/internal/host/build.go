@@ -59,12 +59,13 @@ func MustRegisterOperator(name string, spec *service.ConfigSpec, ctor OperatorCo
 		if label == "" {
 			label = name
 		}
-		b = &builder{store: state.NewMemory(), native: map[int]task.Stage{}}
+		inner := &Operators{}
+		b = &builder{store: state.NewMemory(), native: map[int]task.Stage{}, owned: &inner.owned}
 		op, err := ctor(conf, b.env(hub, label, 0))
 		if err != nil {
 			return nil, err
 		}
-		return newStandalone(task.Stage{Label: label, Op: op}), nil
+		return newStandalone(task.Stage{Label: label, Op: op}, inner), nil
 	})
 }
 
@@ -145,9 +146,7 @@ func (b *builder) stages(hub *Hub, conf *service.ParsedConfig, field ...string) 
 		}
 	}
 	for i, p := range procs {
-		if b.owned != nil {
-			*b.owned = append(*b.owned, p)
-		}
+		*b.owned = append(*b.owned, p)
 		if s, ok := b.native[i]; ok {
 			end(i)
 			stages = append(stages, s)

@@ -22,6 +22,9 @@ type standing struct {
 // maxGap is the longest time between two confirmations that counts in full.
 func (d *idleness) maxGap() time.Duration { return d.timeout / 4 }
 
+// askEvery is how often the ends are asked for while a partition may turn idle.
+func (d *idleness) askEvery() time.Duration { return max(d.timeout/20, time.Millisecond) }
+
 func newIdleness(partitions int, timeout time.Duration) *idleness {
 	return &idleness{timeout: timeout, parts: make([]standing, partitions)}
 }

@@ -3,7 +3,9 @@ package host
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -23,7 +25,17 @@ const (
 	metaDelay     = "tidemark_delay"     // between operators outside a host only
 )
 
-// ToMessage makes a Benthos message of a row.
+// own tells whether a key of metadata is one that the host sets: a header of a
+// record that bears its name must not pass for it.
+func own(key string) bool {
+	switch key {
+	case MetaTopic, MetaPartition, MetaOffset, MetaKey, MetaTimestamp:
+		return true
+	}
+	return strings.HasPrefix(key, "tidemark_")
+}
+
+// ToMessage makes a Benthos message of a row. Headers of its record are metadata.
 func ToMessage(r *event.Row) *service.Message {
 	var m *service.Message
 	if r.Schema == nil {
@@ -34,18 +46,30 @@ func ToMessage(r *event.Row) *service.Message {
 		m.MetaSetMut(MetaSchema, r.Schema.Name)
 	}
 	if s := r.Source; s != nil {
+		for _, h := range s.Headers {
+			if !own(h.Key) {
+				m.MetaSetMut(h.Key, string(h.Value))
+			}
+		}
 		m.MetaSetMut(MetaTopic, s.Topic)
 		m.MetaSetMut(MetaPartition, int64(s.Partition))
 		m.MetaSetMut(MetaOffset, s.Offset)
 		if s.Key != nil {
 			m.MetaSetMut(MetaKey, string(s.Key))
 		}
-		for _, h := range s.Headers {
-			m.MetaSetMut(h.Key, string(h.Value))
-		}
 	}
 	m.MetaSetMut(MetaTimestamp, int64(r.Time))
 	m.MetaSetMut(MetaWatermark, int64(r.Watermark))
+	return m
+}
+
+// outgoing makes the message of a row that leaves the last operator.
+func outgoing(r *event.Row) *service.Message {
+	m := ToMessage(r)
+	m.MetaSetMut(MetaKind, KindRow)
+	if r.Schema != nil {
+		m.MetaSetMut(MetaOperator, r.Schema.Name)
+	}
 	return m
 }
 
@@ -56,8 +80,9 @@ type Rows struct{ schemas event.Schemas }
 func NewRows() *Rows { return &Rows{event.Schemas{}} }
 
 // FromMessage makes a row of a message. Its event time, watermark and source stand
-// in the metadata; its fields are those of the JSON object that it holds. A message
-// that is no object keeps its bytes and has no fields.
+// in the metadata, of which all that is not ours are headers; its fields are those of
+// the JSON object that it holds. A message that is no object keeps its bytes and has
+// no fields.
 func (c *Rows) FromMessage(m *service.Message) (event.Row, error) {
 	var r event.Row
 	ts, ok, err := metaInt(m, MetaTimestamp)
@@ -76,6 +101,15 @@ func (c *Rows) FromMessage(m *service.Message) (event.Row, error) {
 		if key, ok := m.MetaGet(MetaKey); ok {
 			s.Key = []byte(key)
 		}
+		if err := m.MetaWalk(func(key, value string) error {
+			if !own(key) {
+				s.Headers = append(s.Headers, event.Header{Key: key, Value: []byte(value)})
+			}
+			return nil
+		}); err != nil {
+			return r, err
+		}
+		slices.SortFunc(s.Headers, func(a, b event.Header) int { return strings.Compare(a.Key, b.Key) })
 		r.Source = s
 	}
 	name, _ := m.MetaGet(MetaSchema)

@@ -119,8 +119,22 @@ func TestRawRoundTrip(t *testing.T) {
 	}
 	m := service.NewMessage([]byte("text"))
 	m.MetaSetMut(MetaTimestamp, 5)
-	if back, err = NewRows().FromMessage(m); err != nil || string(back.Text()) != "text" {
+	if back, err = NewRows().FromMessage(m); err != nil || string(back.Text()) != "text" || back.Watermark != event.MinTime {
 		t.Errorf("%+v %v", back, err)
+	}
+}
+
+// TestHeadersDoNotPassForOurs: outputs route messages by our metadata, so a producer
+// must not be able to set it.
+func TestHeadersDoNotPassForOurs(t *testing.T) {
+	r := event.Row{Time: 1, Source: &event.Source{Topic: "t", Value: []byte("x"), Headers: []event.Header{
+		{Key: MetaOperator, Value: []byte("x")}, {Key: MetaKind, Value: []byte("x")}, {Key: MetaKey, Value: []byte("x")}, {Key: MetaTopic, Value: []byte("x")}, {Key: "event_type", Value: []byte("x")},
+	}}}
+	m := ToMessage(&r)
+	for key, want := range map[string]string{MetaOperator: "", MetaKind: "", MetaKey: "", MetaTopic: "t", "event_type": "x"} {
+		if got, ok := m.MetaGet(key); got != want || ok != (want != "") {
+			t.Errorf("%s is %q", key, got)
+		}
 	}
 }
 

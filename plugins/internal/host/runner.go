@@ -34,13 +34,17 @@ type Batch struct {
 	Done     func()
 }
 
-// Feed is where a runner's records come from.
+// Feed is where a runner's records come from. Its methods do not wait and may be
+// called as often as one likes.
 type Feed interface {
+	// Hungry tells that the task has nothing to do.
+	Hungry()
 	// Confirm asks for the ends of the partitions; the answer comes through
-	// Runner.ConfirmEnd. It does not wait and may be called as often as one likes.
+	// Runner.ConfirmEnd.
 	Confirm()
-	// Drained tells that so many records of partition i wait to be merged now.
-	Drained(i int, waiting int)
+	// Drained tells how many of the records that were delivered of partition i are
+	// merged by now.
+	Drained(i int, merged int64)
 }
 
 // Runner drives one task in a goroutine of its own: it takes the records that the
@@ -54,13 +58,13 @@ type Runner struct {
 	task *task.Task
 	out  chan<- Batch
 
-	mu     sync.Mutex
-	inbox  []delivery
-	wake   chan struct{}
-	queued []int  // records per partition that wait in the inbox
-	ended  []bool // by partition: its last news in the inbox is that its end was confirmed
+	mu    sync.Mutex
+	inbox []delivery
+	wake  chan struct{}
+	ended []bool // by partition: its last news in the inbox is that its end was confirmed
 
 	idle     *idleness
+	pushed   []int64 // records per partition that came out of the inbox
 	sink     task.Sink
 	pending  service.MessageBatch
 	seq      int64
@@ -81,16 +85,16 @@ type delivery struct {
 func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, out chan<- Batch) *Runner {
 	return &Runner{
 		run: run, opts: opts, hub: hub, feed: feed, task: t, out: out,
-		wake: make(chan struct{}, 1), queued: make([]int, len(t.Sources)), ended: make([]bool, len(t.Sources)),
+		wake: make(chan struct{}, 1), pushed: make([]int64, len(t.Sources)), ended: make([]bool, len(t.Sources)),
 		idle:     newIdleness(len(t.Sources), opts.IdleTimeout),
 		inflight: inflight{done: make(chan struct{}, 1)}, told: event.MinTime,
 	}
 }
 
-// Deliver hands records of partition i to the task and returns how many of it wait
-// in the inbox. End tells that the broker has confirmed the end behind them.
-func (r *Runner) Deliver(i int, rows []event.Row, end bool) int {
-	return r.post(delivery{part: i, rows: rows, end: end})
+// Deliver hands records of partition i to the task. End tells that the broker has
+// confirmed the end behind them.
+func (r *Runner) Deliver(i int, rows []event.Row, end bool) {
+	r.post(delivery{part: i, rows: rows, end: end})
 }
 
 // ConfirmEnd tells that the broker confirmed the end of partition i behind all that was delivered.
@@ -99,20 +103,17 @@ func (r *Runner) ConfirmEnd(i int) { r.post(delivery{part: i, end: true}) }
 // Finish tells that a bounded run delivers no more of partition i.
 func (r *Runner) Finish(i int) { r.post(delivery{part: i, finished: true}) }
 
-func (r *Runner) post(d delivery) int {
+func (r *Runner) post(d delivery) {
 	r.mu.Lock()
 	if confirmation := len(d.rows) == 0 && !d.finished; !confirmation || !r.ended[d.part] {
 		r.inbox = append(r.inbox, d)
 	} // else the inbox says so already: while the task stands, confirmations must not pile up
 	r.ended[d.part] = d.end
-	r.queued[d.part] += len(d.rows)
-	n := r.queued[d.part]
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
-	return n
 }
 
 // Accounts are the accounts of the task. It may be called when Run has returned.
@@ -164,7 +165,6 @@ func (r *Runner) receive() {
 	r.mu.Lock()
 	news := r.inbox
 	r.inbox = nil
-	clear(r.queued)
 	clear(r.ended)
 	r.mu.Unlock()
 	now := time.Now()
@@ -174,6 +174,7 @@ func (r *Runner) receive() {
 		for i := range d.rows {
 			s.Push(d.rows[i])
 		}
+		r.pushed[d.part] += int64(len(d.rows))
 		if len(d.rows) > 0 {
 			r.idle.deliver(d.part, now)
 		}
@@ -196,7 +197,7 @@ func (r *Runner) receive() {
 
 func (r *Runner) drained() {
 	for i, s := range r.task.Sources {
-		r.feed.Drained(i, s.Len())
+		r.feed.Drained(i, r.pushed[i]-int64(s.Len()))
 	}
 }
 
@@ -220,10 +221,21 @@ func (r *Runner) done() bool {
 	return true
 }
 
-// watchEnds asks for the ends while the task is busy, so that a partition without
-// records turns idle under load too.
+// waited tells whether the merge has to wait for a partition: neither a record of it
+// nor the news that none follows has come.
+func (r *Runner) waited() bool {
+	for _, s := range r.task.Sources {
+		if s.Len() == 0 && !s.IsAtEnd() && !s.IsIdle() && !s.Done() {
+			return true
+		}
+	}
+	return false
+}
+
+// watchEnds asks for the ends now and then while there are partitions that others
+// may leave behind: only answers make them idle. While all stand still nobody asks.
 func (r *Runner) watchEnds(now time.Time) {
-	if now.Sub(r.asked) < r.idle.maxGap()/2 {
+	if r.idle.still(now) || now.Sub(r.asked) < r.idle.askEvery() {
 		return
 	}
 	for _, s := range r.task.Sources {
@@ -241,9 +253,16 @@ const confirmEvery = 100 * time.Millisecond
 
 // wait sleeps until something is delivered or due.
 func (r *Runner) wait(ctx context.Context, commit time.Time) error {
-	r.feed.Confirm()
-	next := min(confirmEvery, max(time.Until(commit), 0))
-	timer := time.NewTimer(next)
+	next := time.Until(commit)
+	r.feed.Hungry()
+	if r.waited() {
+		r.feed.Confirm()
+		next = min(next, confirmEvery)
+	} else {
+		r.watchEnds(time.Now())
+		next = min(next, r.idle.askEvery())
+	}
+	timer := time.NewTimer(max(next, 0))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -258,13 +277,7 @@ func (r *Runner) wait(ctx context.Context, commit time.Time) error {
 // is how they slow the task down.
 func (r *Runner) send(ctx context.Context) error {
 	for i := range r.sink.Rows {
-		row := &r.sink.Rows[i]
-		m := ToMessage(row)
-		m.MetaSetMut(MetaKind, KindRow)
-		if row.Schema != nil {
-			m.MetaSetMut(MetaOperator, row.Schema.Name)
-		}
-		r.stamp(m)
+		r.stamp(outgoing(&r.sink.Rows[i]))
 	}
 	for i := range r.sink.Rejects {
 		r.stamp(DeadLetter(&r.sink.Rejects[i]))

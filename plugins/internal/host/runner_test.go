@@ -144,6 +144,8 @@ func newRig(t *testing.T, opts Options) *rig {
 	return g
 }
 
+func (g *rig) Hungry() {}
+
 // Confirm answers after a while, as a broker does.
 func (g *rig) Confirm() {
 	if g.asked.CompareAndSwap(false, true) {
@@ -156,7 +158,7 @@ func (g *rig) Confirm() {
 	}
 }
 
-func (g *rig) Drained(i, waiting int) {
+func (g *rig) Drained(i int, _ int64) {
 	if g.refill != nil && i == 0 {
 		g.refill()
 	}

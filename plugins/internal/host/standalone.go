@@ -15,14 +15,15 @@ import (
 // events are the dead letters that a host would make of them.
 type standalone struct {
 	stage     task.Stage
+	owned     *Operators // the processors that it runs
 	chain     *task.Chain
 	shape     task.Shape
 	rows      *Rows
 	watermark event.Time
 }
 
-func newStandalone(s task.Stage) *standalone {
-	return &standalone{stage: s, rows: NewRows(), watermark: event.MinTime}
+func newStandalone(s task.Stage, owned *Operators) *standalone {
+	return &standalone{stage: s, owned: owned, rows: NewRows(), watermark: event.MinTime}
 }
 
 func (s *standalone) ProcessBatch(_ context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
@@ -52,10 +53,8 @@ func (s *standalone) ProcessBatch(_ context.Context, batch service.MessageBatch)
 		s.chain.Flush(s.watermark, &sink)
 	}
 	for i := range sink.Rows {
-		m := ToMessage(&sink.Rows[i])
+		m := outgoing(&sink.Rows[i])
 		m.MetaSetMut(metaDelay, int64(s.shape.Delay))
-		m.MetaSetMut(MetaOperator, sink.Rows[i].Schema.Name)
-		m.MetaSetMut(MetaKind, KindRow)
 		out = append(out, m)
 	}
 	for i := range sink.Rejects {
@@ -79,4 +78,4 @@ func (s *standalone) bind(first *service.Message) error {
 	return err
 }
 
-func (s *standalone) Close(context.Context) error { return nil }
+func (s *standalone) Close(ctx context.Context) error { return s.owned.Close(ctx) }

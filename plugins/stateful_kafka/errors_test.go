@@ -1,0 +1,267 @@
+package statefulkafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+)
+
+// TestRefused: what no retry can mend is one clear line and the end of the stream.
+func TestRefused(t *testing.T) {
+	for name, c := range map[string]struct{ input, want string }{
+		"missing topic":   {"topics: [ a, nonesuch ]", "topic \"nonesuch\" does not exist at [localhost:9092]: create it with `tidemark topics create`"},
+		"invalid topic":   {`topics: [ "a b" ]`, `topic "a b": the name is not valid`},
+		"partitions":      {"topics: [ a, two ]", "topics differ in their number of partitions: a has 1, two has 2; tasks need the same: create them anew with `tidemark topics create --partitions N`"},
+		"log append time": {"topics: [ a, stamped ]", `topic "stamped" has message.timestamp.type=LogAppendTime: the broker would overwrite event times; set it to CreateTime`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				if err := errors.Join(w.cluster.CreateTopic("two", 2, nil), w.cluster.CreateTopic("stamped", 1, map[string]string{"message.timestamp.type": "LogAppendTime"})); err != nil {
+					t.Fatal(err)
+				}
+				w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "a b", Err: kerr.InvalidTopicException, Count: -1})
+				s := w.start(c.input, nil).wait()
+				err := s.hub.Err()
+				if err == nil || !strings.HasPrefix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("%v\nwant %s", err, c.want)
+				}
+				failures, finished := s.monitor.State()
+				if len(failures) != 1 || !errors.Is(failures[0].Err, err) || len(finished) != 0 {
+					t.Errorf("the monitor knows %v %v", failures, finished)
+				}
+				if took := time.Since(w.begun); took > time.Second {
+					t.Errorf("it took %v", took)
+				}
+			}, kfake.SeedTopics(1, "a"))
+		})
+	}
+}
+
+// ledger is an output's ledger that answers as it is told to.
+type ledger struct {
+	begin, advance func(host.TaskRun) error
+	log            []string
+}
+
+func (l *ledger) Begin(_ context.Context, run host.TaskRun) error {
+	l.log = append(l.log, fmt.Sprintf("begin %d", run.Task))
+	if l.begin != nil {
+		return l.begin(run)
+	}
+	return nil
+}
+
+func (l *ledger) Advance(_ context.Context, run host.TaskRun, seq int64, watermark event.Time) error {
+	text := watermark.String()
+	l.log = append(l.log, fmt.Sprintf("advance %d seq %d to %s", run.Task, seq, text))
+	if l.advance != nil {
+		return l.advance(run)
+	}
+	return nil
+}
+
+// TestLedgerRefuses: a ledger that cannot begin or go on ends the stream.
+func TestLedgerRefuses(t *testing.T) {
+	broken := errors.New("no such table")
+	refuse := func(host.TaskRun) error { return broken }
+	for want, l := range map[string]*ledger{"begin task 0: no such table": {begin: refuse}, "commit task 0: no such table": {advance: refuse}} {
+		inWorld(t, func(w *world) {
+			w.produce(rec("a", 0, 5000, `{"id":"1","v":1}`))
+			w.ledger = l
+			s := w.start(strings.Replace(counting, "true", "false", 1), nil).wait()
+			if err := s.hub.Err(); !errors.Is(err, broken) || err.Error() != want {
+				t.Errorf("%v, want %s", err, want)
+			}
+		}, kfake.SeedTopics(1, "a"))
+	}
+}
+
+// TestLedgerHears: generation and watermark of every task, the end included.
+func TestLedgerHears(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.produce(rec("a", 1, 125_000, `{"id":"1","v":1}`))
+		l := &ledger{}
+		var generations []int64
+		l.begin = func(run host.TaskRun) error {
+			if run.Stream != "test" || run.CommittedSeq != 0 {
+				t.Errorf("%+v", run)
+			}
+			generations = append(generations, run.Generation)
+			return nil
+		}
+		w.ledger = l
+		w.start(counting, nil).wait()
+		got := strings.Join(l.log, ", ")
+		for _, want := range []string{"begin 0", "begin 1", "begin 2", "advance 1 seq 0 to 1999-12-01T00:01:05Z", "advance 1 seq 0 to +inf"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s\nlacks %s", got, want)
+			}
+		}
+		if len(l.log) != 5 {
+			t.Error(got)
+		}
+		time.Sleep(time.Millisecond) // a start takes no time here
+		w.start(counting, nil).wait()
+		if len(generations) != 6 || generations[3] <= generations[0] {
+			t.Errorf("generations %v", generations)
+		}
+	}, kfake.SeedTopics(3, "a"))
+}
+
+// TestFenced: when another process has taken over, the stream ends and says so.
+func TestFenced(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.produce(rec("a", 0, 5000, `{"id":"1","v":1}`))
+		s := w.start(strings.Replace(counting, "true", "false", 1), func(int, service.MessageBatch) error {
+			return fmt.Errorf("funnel_windows: %w", host.ErrFenced)
+		}).wait()
+		if err := s.hub.Err(); !errors.Is(err, host.ErrFenced) || !strings.HasPrefix(err.Error(), "consumer group test: another process has taken over: ") {
+			t.Error(err)
+		}
+	}, kfake.SeedTopics(1, "a"))
+}
+
+// TestBrokerAbsentAtStart: the stream waits, says so now and then, and goes on as
+// soon as the broker is there.
+func TestBrokerAbsentAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, begun: time.Now()}
+		s := w.start(counting, nil)
+		time.Sleep(10 * time.Minute)
+		if n := strings.Count(s.log.String(), "\n"); n == 0 || n > 25 || !strings.Contains(s.log.String(), "no broker at [localhost:9092] answers") {
+			t.Errorf("%d lines:\n%s", n, s.log)
+		}
+		w.up(kfake.SeedTopics(1, "a"))
+		defer w.down()
+		w.produce(rec("a", 0, 5000, `{"id":"1","v":1}`))
+		s.wait()
+		wantEqual(t, s.rows(), []string{minute(0, 0, 1, "1")})
+	})
+}
+
+// TestStopWithoutBroker: a stream that waits for a broker can be stopped.
+func TestStopWithoutBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, begun: time.Now()}
+		s := w.start(counting, nil)
+		time.Sleep(time.Minute)
+		before := time.Now()
+		s.stop()
+		if took := time.Since(before); took > 20*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// TestBrokerFaults: errors and lost connections in mid-run cost nothing but time.
+func TestBrokerFaults(t *testing.T) {
+	// Each returns how often it struck. Two of three requests go well.
+	third := func() func(kmsg.Request) bool {
+		n := 0
+		return func(kmsg.Request) bool { n++; return n%3 == 0 }
+	}
+	faults := map[string]func(w *world) func() int{
+		"fetch errors": func(w *world) func() int {
+			keys := []kmsg.Key{kmsg.Fetch}
+			return w.cluster.Fault(kfake.Fault{Keys: keys, Err: kerr.NotLeaderForPartition, When: third(), Count: 20},
+				kfake.Fault{Keys: keys, When: third(), Count: 20}, // unknown server error
+				kfake.Fault{Keys: keys, Err: kerr.KafkaStorageError, When: third(), Count: 20}).Hits
+		},
+		"the ends are not told": func(w *world) func() int {
+			keys := []kmsg.Key{kmsg.ListOffsets}
+			return w.cluster.Fault(kfake.Fault{Keys: keys, Err: kerr.LeaderNotAvailable, Count: 10}, kfake.Fault{Keys: keys, Count: 10}).Hits
+		},
+		"lost connections": func(w *world) func() int {
+			var n atomic.Int64
+			w.cluster.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
+				w.cluster.KeepControl()
+				if n := n.Add(1); n%3 == 0 && n < 200 {
+					return nil, errors.New("cut"), true
+				}
+				return nil, nil, false
+			})
+			return func() int { return int(n.Load() / 3) }
+		},
+		"leaders move": func(w *world) func() int {
+			var n atomic.Int64
+			w.cluster.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+				w.cluster.KeepControl()
+				if n := n.Add(1); n%5 == 0 && n < 200 {
+					go w.cluster.ShufflePartitionLeaders()
+				}
+				return nil, nil, false
+			})
+			return func() int { return int(n.Load() / 5) }
+		},
+	}
+	records := orders(7)
+	var rows []string
+	run := func(t *testing.T, fault func(w *world) func() int) {
+		inWorld(t, func(w *world) {
+			w.produce(records[:len(records)/2]...)
+			w.produce(records[len(records)/2:]...)
+			strikes := func() int { return 100 }
+			if fault != nil {
+				strikes = fault(w)
+			}
+			w.opts = small
+			s := w.start(funnel+"batch_size: 50\nemit_interval: 100ms", slowly(100*time.Millisecond)).wait()
+			if n := strikes(); n < 5 {
+				t.Errorf("%d faults", n)
+			}
+			if rows == nil {
+				rows = s.rows()
+			}
+			wantEqual(t, s.rows(), rows)
+			if s.account("input")[0] != int64(len(records)) {
+				t.Errorf("%v of %d", s.account("input"), len(records))
+			}
+			if n := strings.Count(s.log.String(), "\n"); n > 40 {
+				t.Errorf("%d lines in %v:\n%s", n, time.Since(w.begun), s.log)
+			}
+		}, kfake.SeedTopics(3, "orders", "items", "payments"), kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094))
+	}
+	run(t, nil)
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) { run(t, fault) })
+	}
+}
+
+// TestBrokerRestart: the broker is away for five minutes in mid-run.
+func TestBrokerRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{T: t, begun: time.Now()}
+		opts := []kfake.Opt{kfake.SeedTopics(3, "orders", "items", "payments"), kfake.DataDir(t.TempDir())}
+		w.up(opts...)
+		records := orders(8)
+		w.produce(records...)
+		w.opts = small
+		taken := make(chan struct{}, 1000)
+		s := w.start(funnel+"batch_size: 50\nemit_interval: 100ms", slowlyAnd(100*time.Millisecond, func() { taken <- struct{}{} }))
+		<-taken
+		w.down()
+		time.Sleep(5 * time.Minute)
+		if n := strings.Count(s.log.String(), "\n"); n > 20 {
+			t.Errorf("%d lines:\n%s", n, s.log)
+		}
+		w.up(opts...)
+		defer w.down()
+		s.wait()
+		if s.account("input")[0] != int64(len(records)) {
+			t.Errorf("%v of %d", s.account("input"), len(records))
+		}
+	})
+}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +38,15 @@ type source struct {
 	hungry  chan struct{} // a task has nothing to do
 	confirm chan struct{} // a task wants to know the ends
 	warned  atomic.Int64  // when the last warning was logged, Unix seconds
+	found   atomic.Bool   // connect is over
+}
+
+// OnBrokerConnect is a hook of the client: while all partitions stand at their end,
+// nothing else would tell that the brokers are away.
+func (s *source) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	if err != nil && s.found.Load() && !errors.Is(err, context.Canceled) {
+		s.warn("Broker %s cannot be reached: %v", net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))), err)
+	}
 }
 
 // part is what the source knows of one partition.
@@ -66,7 +77,12 @@ const connectTimeout = 15 * time.Second
 
 // connect finds the partitions of the topics and where to begin.
 func connect(ctx context.Context, cfg config, log *service.Logger) (*source, error) {
+	s := &source{
+		cfg: cfg, log: log,
+		hungry: make(chan struct{}, 1), confirm: make(chan struct{}, 1),
+	}
 	client, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.WithHooks(s),
 		kgo.SeedBrokers(cfg.brokers...),
 		kgo.ClientID("tidemark-" + cfg.group),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -78,16 +94,14 @@ func connect(ctx context.Context, cfg config, log *service.Logger) (*source, err
 	if err != nil {
 		return nil, refuse("%s: %w", fieldBrokers, err)
 	}
-	s := &source{
-		cfg: cfg, log: log, client: client, admin: kadm.NewClient(client),
-		hungry: make(chan struct{}, 1), confirm: make(chan struct{}, 1),
-	}
+	s.client, s.admin = client, kadm.NewClient(client)
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	if err := s.find(ctx); err != nil {
 		client.Close()
 		return nil, err
 	}
+	s.found.Store(true)
 	return s, nil
 }
 

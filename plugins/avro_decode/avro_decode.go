@@ -187,3 +187,6 @@ func (a *AvroDecode) OnTimer(event.Time, *task.Output) {}
 
 // Flush does nothing.
 func (a *AvroDecode) Flush(event.Time, *task.Output) {}
+
+// Restore does nothing: there is no state.
+func (a *AvroDecode) Restore() error { return nil }

@@ -3,7 +3,7 @@ package dedup
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
@@ -23,31 +23,30 @@ type Config struct {
 // than its time + TTL. An event older than watermark - TTL can no longer be told
 // from a duplicate: it is late, and never passed on.
 //
-// A key has the times of the events that passed, mostly one. Keys are filed for
-// expiry by buckets of event time, so that forgetting costs nothing per event and
-// needs no timer: a key that stays a little longer is looked at by its time.
+// Ids are held twice: in an index in memory, by which events are judged, and in
+// chunks by buckets of event time, which are what is stored. A bucket is forgotten
+// when its last instant is: that a key stays a little longer is made up for by
+// looking at its time.
 type Dedup struct {
 	cfg   Config
 	key   *event.Ref
+	width event.Duration
 	delay event.Duration
 
-	seen    *state.Table[string, times]
-	buckets state.Buckets[string]
-}
-
-// times are the event times under which a key passed, oldest first. An event never
-// passes within TTL of one of them.
-type times struct {
-	first event.Time
-	more  []event.Time
+	index  index
+	chunks *state.Table[place, *chunk]
+	// buckets are the numbers of the buckets that hold ids, smallest first, and last
+	// the number of the chunk in each that is appended to.
+	buckets []int64
+	last    map[int64]uint32
 }
 
 // New makes the operator; its state goes to store.
 func New(cfg Config, store state.Store) *Dedup {
 	return &Dedup{
-		cfg: cfg, key: event.NewRef(cfg.Key),
-		seen:    state.NewTable[string, times](store, "seen"),
-		buckets: state.NewBuckets[string](max(cfg.TTL/bucketsPerTTL, 1)),
+		cfg: cfg, key: event.NewRef(cfg.Key), width: max(cfg.TTL/bucketsPerTTL, 1),
+		chunks: state.NewTable(store, "chunks", chunkCodec{}).Cached(),
+		last:   map[int64]uint32{},
 	}
 }
 
@@ -65,6 +64,22 @@ func (d *Dedup) Bind(in task.Shape) (task.Shape, error) {
 	return in, nil
 }
 
+// Restore fills the index from the chunks.
+func (d *Dedup) Restore() error {
+	var bad error
+	err := d.chunks.Open(func(p place, c *chunk) bool {
+		d.open(p)
+		if err := c.each(func(k id, offset event.Duration) { d.index.add(k, d.start(p.bucket).Add(offset)) }); err != nil {
+			bad = err
+		}
+		return false
+	})
+	if err == nil {
+		err = bad
+	}
+	return err
+}
+
 // Process passes the rows that are neither duplicate, late nor without a key.
 func (d *Dedup) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {
@@ -77,7 +92,7 @@ func (d *Dedup) Process(rows []event.Row, out *task.Output) {
 			out.Reject(r, task.Invalid, "no "+d.cfg.Key)
 		case r.Time < w.Add(-d.cfg.TTL):
 			out.Reject(r, task.Late, fmt.Sprintf("older than watermark %v - ttl %v", w, d.cfg.TTL.Std()))
-		case d.duplicate(v.Key(), r.Time, w):
+		case d.duplicate(idOf(v.Key()), r.Time, w):
 			out.Count(r, task.Duplicate)
 		default:
 			out.Pass(r)
@@ -85,26 +100,19 @@ func (d *Dedup) Process(rows []event.Row, out *task.Output) {
 	}
 }
 
-// duplicate tells whether key passed within TTL of t and is not forgotten at
-// watermark w. If not, it remembers that key passes at t.
-func (d *Dedup) duplicate(key string, t, w event.Time) bool {
-	known, ok := d.seen.Get(key)
-	if ok {
-		if d.near(known.first, t, w) {
-			return true
-		}
-		for _, m := range known.more {
-			if d.near(m, t, w) {
-				return true
-			}
-		}
-		known.more = append(known.more, t)
-	} else {
-		known.first = t
+// duplicate tells whether k passed within TTL of t and is not forgotten at
+// watermark w. If not, it remembers that k passes at t.
+func (d *Dedup) duplicate(k id, t, w event.Time) bool {
+	known := false
+	d.index.each(k, func(m event.Time) bool {
+		known = d.near(m, t, w)
+		return !known
+	})
+	if known {
+		return true
 	}
-	key = strings.Clone(key) // the row's text is borrowed
-	d.seen.Put(key, known)
-	d.buckets.Add(t.Add(d.cfg.TTL), key)
+	d.index.add(k, t)
+	d.store(k, t)
 	return false
 }
 
@@ -114,28 +122,50 @@ func (d *Dedup) near(m, t, w event.Time) bool {
 	return m.Add(d.cfg.TTL) >= w && m.Add(d.cfg.TTL) >= t && t.Add(d.cfg.TTL) >= m
 }
 
-// expire forgets the keys of the buckets that lie wholly before w.
+// store appends an id to the last chunk of its bucket.
+func (d *Dedup) store(k id, t event.Time) {
+	bucket := state.FloorDiv(int64(t), int64(d.width))
+	p := place{bucket, d.last[bucket]}
+	c, ok := d.chunks.Get(p)
+	switch {
+	case !ok:
+		c = &chunk{}
+	case c.n >= chunkIDs:
+		p.number++
+		c = &chunk{}
+	}
+	d.open(p)
+	c.add(k, event.Duration(t-d.start(bucket)))
+	d.chunks.Put(p, c)
+}
+
+// open notes that a chunk exists.
+func (d *Dedup) open(p place) {
+	last, known := d.last[p.bucket]
+	if !known {
+		at, _ := slices.BinarySearch(d.buckets, p.bucket)
+		d.buckets = slices.Insert(d.buckets, at, p.bucket)
+	}
+	d.last[p.bucket] = max(last, p.number)
+}
+
+func (d *Dedup) start(bucket int64) event.Time { return event.Time(bucket * int64(d.width)) }
+
+// expire forgets the buckets whose every id is forgotten at w.
 func (d *Dedup) expire(w event.Time) {
-	d.buckets.Pop(w, func(key string) {
-		known, ok := d.seen.Get(key)
-		if !ok {
-			return
-		}
-		kept := known.more[:0]
-		for _, m := range known.more {
-			if m.Add(d.cfg.TTL) >= w {
-				kept = append(kept, m)
+	for len(d.buckets) > 0 && d.start(d.buckets[0]+1).Add(d.cfg.TTL) <= w {
+		bucket := d.buckets[0]
+		d.buckets = d.buckets[1:]
+		for n := range d.last[bucket] + 1 {
+			p := place{bucket, n}
+			if c, ok := d.chunks.Get(p); ok {
+				// What cannot be read stays in the index; the table's error stops the task.
+				_ = c.each(func(k id, offset event.Duration) { d.index.remove(k, d.start(bucket).Add(offset)) })
+				d.chunks.Delete(p)
 			}
 		}
-		switch {
-		case known.first.Add(d.cfg.TTL) >= w:
-			d.seen.Put(key, times{known.first, kept})
-		case len(kept) > 0:
-			d.seen.Put(key, times{kept[0], kept[1:]})
-		default:
-			d.seen.Delete(key)
-		}
-	})
+		delete(d.last, bucket)
+	}
 }
 
 // NextTimer is never: keys expire as events come.

@@ -39,6 +39,16 @@ func (f *FanOut) Bind(in task.Shape) (task.Shape, error) {
 	return out, nil
 }
 
+// Restore restores every branch.
+func (f *FanOut) Restore() error {
+	for _, b := range f.branches {
+		if err := b.Restore(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // run lets one branch write to out.
 func (f *FanOut) run(out *task.Output, do func(*task.Chain, *task.Sink)) {
 	sink := out.Sink()
@@ -86,4 +96,11 @@ func (f *FanOut) Accounts() []task.Line {
 		lines = append(lines, b.Accounts()...)
 	}
 	return lines
+}
+
+// RestoreAccounts takes up the accounts of an earlier run.
+func (f *FanOut) RestoreAccounts(lines []task.Line) {
+	for _, b := range f.branches {
+		b.RestoreAccounts(lines)
+	}
 }

@@ -62,6 +62,8 @@ type Join struct {
 	delay event.Duration
 	where []*filter.Predicate
 
+	schemas *state.Schemas
+	known   []*event.Schema
 	anchors *state.Table[string, *anchor]
 	held    *state.Table[string, []child]
 	timers  state.Timers[due]
@@ -93,10 +95,11 @@ type due struct {
 
 // New makes the operator; its state goes to store.
 func New(cfg Config, store state.Store) *Join {
+	schemas := state.NewSchemas(store)
 	j := &Join{
-		cfg: cfg, key: event.NewRef(cfg.Key),
-		anchors: state.NewTable[string, *anchor](store, "anchors"),
-		held:    state.NewTable[string, []child](store, "held"),
+		cfg: cfg, key: event.NewRef(cfg.Key), schemas: schemas,
+		anchors: state.NewTable(store, "anchors", anchorCodec{schemas: schemas}).Cached(),
+		held:    state.NewTable(store, "held", heldCodec{schemas: schemas}),
 		shapes:  map[[2]*event.Schema]*event.Schema{},
 	}
 	for _, s := range cfg.Streams {
@@ -112,6 +115,7 @@ func (j *Join) Bind(in task.Shape) (task.Shape, error) {
 	var anchors, children []*event.Schema
 	streams := []int{}
 	for _, k := range in.Schemas {
+		j.known = append(j.known, k.Schema)
 		if k.Schema.Index(j.cfg.Key) < 0 {
 			return out, fmt.Errorf("key: %s has no field %q", k.Schema.Name, j.cfg.Key)
 		}

@@ -86,7 +86,7 @@ type pane struct {
 func New(cfg Config, store state.Store) *Window {
 	w := &Window{
 		cfg: cfg, id: event.NewRef(cfg.ID),
-		panes: state.NewTable[paneKey, *pane](store, "panes"),
+		panes: state.NewTable(store, "panes", paneCodec{cfg.Aggregates}),
 		open:  map[event.Time][]string{},
 	}
 	fields := []string{fieldStart, fieldEnd, fieldCloses}
@@ -300,12 +300,17 @@ func (w *Window) newPane(k paneKey, r *event.Row) *pane {
 	for _, g := range w.group {
 		p.group = append(p.group, g.Get(r).Clone())
 	}
+	w.openPane(k)
+	return p
+}
+
+// openPane files a pane under its window, and sets the window's timer with the first.
+func (w *Window) openPane(k paneKey) {
 	if _, ok := w.open[k.start]; !ok {
 		// The bound is exclusive: at watermark = closesAt the window is closed.
 		w.timers.Set(w.closesAt(k.start)-1, k.start)
 	}
 	w.open[k.start] = append(w.open[k.start], k.group)
-	return p
 }
 
 // NextTimer is the earliest close of an open window.

@@ -66,3 +66,4 @@ func (d *jsonDecode) decode(r *event.Row) error {
 func (d *jsonDecode) NextTimer() event.Time            { return event.MaxTime }
 func (d *jsonDecode) OnTimer(event.Time, *task.Output) {}
 func (d *jsonDecode) Flush(event.Time, *task.Output)   {}
+func (d *jsonDecode) Restore() error                   { return nil }

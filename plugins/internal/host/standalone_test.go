@@ -45,6 +45,8 @@ func (o *clocked) Process(rows []event.Row, out *task.Output) {
 	}
 }
 
+func (o *clocked) Restore() error { return nil }
+
 func (o *clocked) NextTimer() event.Time { return o.timer }
 func (o *clocked) OnTimer(at event.Time, out *task.Output) {
 	o.timer = event.MaxTime

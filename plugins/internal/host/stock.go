@@ -55,3 +55,4 @@ func (s *stock) Foreign() {}
 func (s *stock) NextTimer() event.Time            { return event.MaxTime }
 func (s *stock) OnTimer(event.Time, *task.Output) {}
 func (s *stock) Flush(event.Time, *task.Output)   {}
+func (s *stock) Restore() error                   { return nil }

@@ -13,8 +13,8 @@ func TestTable(t *testing.T) {
 		m := NewMemory()
 		var backend Backend = m
 		tables := []*Table[string, int]{
-			NewTable[string, int](backend.Operator("a"), "seen"),
-			NewTable[string, int](backend.Operator("b"), "seen"),
+			NewTable(backend.Operator("a"), "seen", intCodec{}),
+			NewTable(backend.Operator("b"), "seen", intCodec{}),
 		}
 		models := []map[string]int{{}, {}}
 		which := func(t *rapid.T) int { return rapid.IntRange(0, 1).Draw(t, "table") }

@@ -1,48 +1,9 @@
 package state
 
-import (
-	"slices"
+import "github.com/tidemark-streams/tidemark/plugins/internal/event"
 
-	"github.com/tidemark-streams/tidemark/plugins/internal/event"
-)
-
-// Buckets files keys by event time in buckets of equal width, for expiry that is
-// cheap rather than exact: a bucket is popped when its last instant has passed.
-type Buckets[K any] struct {
-	width event.Duration
-	keys  map[int64][]K
-	order []int64 // numbers of the buckets, smallest first
-}
-
-// NewBuckets makes buckets of the given width, at least a millisecond.
-func NewBuckets[K any](width event.Duration) Buckets[K] {
-	return Buckets[K]{width: width, keys: map[int64][]K{}}
-}
-
-// Add files a key under t.
-func (b *Buckets[K]) Add(t event.Time, k K) {
-	n := floorDiv(int64(t), int64(b.width))
-	if _, ok := b.keys[n]; !ok {
-		at, _ := slices.BinarySearch(b.order, n)
-		b.order = slices.Insert(b.order, at, n)
-	}
-	b.keys[n] = append(b.keys[n], k)
-}
-
-// Pop removes the buckets whose every instant is before w and hands out their keys.
-func (b *Buckets[K]) Pop(w event.Time, each func(K)) {
-	for now := floorDiv(int64(w), int64(b.width)); len(b.order) > 0 && b.order[0] < now; {
-		n := b.order[0]
-		b.order = b.order[1:]
-		keys := b.keys[n]
-		delete(b.keys, n)
-		for _, k := range keys {
-			each(k)
-		}
-	}
-}
-
-func floorDiv(a, b int64) int64 {
+// FloorDiv is a / b rounded towards minus infinity, for a positive b.
+func FloorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {
 		q--

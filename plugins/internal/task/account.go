@@ -82,6 +82,15 @@ func (a *Account) Add(s *event.Source, what Outcome, n int64) {
 	a.topics[len(a.topics)-1].n[what] += n
 }
 
+// restore takes up the counts of an earlier run.
+func (a *Account) restore(lines []Line) {
+	for _, l := range lines {
+		if l.Operator == a.Operator {
+			a.topics = append(a.topics, topicCounts{l.Topic, l.Counts})
+		}
+	}
+}
+
 // Line is the account of one operator for one topic.
 type Line struct {
 	Operator, Topic string

@@ -33,6 +33,17 @@ func NewChain(stages []Stage, in Shape) (*Chain, Shape, error) {
 	return c, in, nil
 }
 
+// Restore lets every operator take up the state of an earlier run. It is called
+// once, before the first row.
+func (c *Chain) Restore() error {
+	for _, s := range c.stages {
+		if err := s.Op.Restore(); err != nil {
+			return fmt.Errorf("restore %s: %w", s.Label, err)
+		}
+	}
+	return nil
+}
+
 // Process drives rows through the chain into sink.
 func (c *Chain) Process(rows []event.Row, sink *Sink) { c.from(0, rows, sink) }
 
@@ -111,6 +122,16 @@ func (c *Chain) Accounts() []Line {
 // Foreign marks a stage that runs processors of others, which may drop or split
 // events as they like: it has no account.
 type Foreign interface{ Foreign() }
+
+// RestoreAccounts takes up the accounts of an earlier run.
+func (c *Chain) RestoreAccounts(lines []Line) {
+	for i := range c.stages {
+		c.outs[i].acct.restore(lines)
+		if n, ok := c.stages[i].Op.(interface{ RestoreAccounts([]Line) }); ok {
+			n.RestoreAccounts(lines)
+		}
+	}
+}
 
 // Sink is where the rows and rejects of this output end. An operator that runs
 // chains of its own (fan_out) lets them reject into it.

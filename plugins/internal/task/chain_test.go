@@ -57,6 +57,8 @@ func (o *relay) OnTimer(t event.Time, out *task.Output) {
 	out.Emit(o.row(event.Row{Time: t}, fmt.Sprint(o.name, "@", t.UTC().UnixMilli())))
 }
 
+func (o *relay) Restore() error { return nil }
+
 func (o *relay) Flush(w event.Time, out *task.Output) {
 	out.Emit(o.row(event.Row{Time: w}, o.name+" flush"))
 }
@@ -192,6 +194,7 @@ func TestValuesDoNotOverlap(t *testing.T) {
 type wide struct{}
 
 func (wide) Bind(in task.Shape) (task.Shape, error) { return in, nil }
+func (wide) Restore() error                         { return nil }
 func (wide) NextTimer() event.Time                  { return event.MaxTime }
 func (wide) OnTimer(event.Time, *task.Output)       {}
 func (wide) Flush(event.Time, *task.Output)         {}

@@ -11,6 +11,10 @@ type Source struct {
 	queue []event.Row // queue[head:] are waiting
 	head  int
 
+	// Next is the offset behind the last record that was merged: where an earlier run
+	// ended, or where reading began.
+	Next int64
+
 	// seen is the largest event time that was merged.
 	seen event.Time
 	// atEnd: the broker confirmed that nothing follows what was fetched.
@@ -138,6 +142,7 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 		r := s.queue[s.head]
 		s.queue[s.head] = event.Row{}
 		s.head++
+		s.Next = r.Source.Offset + 1
 		t.input.Add(r.Source, In, 1)
 		if r.Time > horizon {
 			t.input.Add(r.Source, Future, 1)

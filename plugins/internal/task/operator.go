@@ -25,6 +25,10 @@ type Operator interface {
 	// the config field that does not fit.
 	Bind(in Shape) (Shape, error)
 
+	// Restore is called once after Bind where an earlier run has left state: it reads
+	// the tables, sets timers, and marks for emission what is open.
+	Restore() error
+
 	// Process handles rows in their order. Rows are borrowed: what state keeps of
 	// them is cloned.
 	Process(rows []event.Row, out *Output)

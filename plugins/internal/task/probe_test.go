@@ -43,6 +43,8 @@ func (p *probe) Process(rows []event.Row, out *task.Output) {
 // earliest is the earliest time for which a row may set a timer.
 func earliest(r *event.Row) event.Time { return max(r.Time, r.Watermark) }
 
+func (p *probe) Restore() error { return nil }
+
 func (p *probe) NextTimer() event.Time { return p.timers.Next() }
 
 func (p *probe) OnTimer(t event.Time, out *task.Output) {

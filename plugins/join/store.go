@@ -1,0 +1,98 @@
+package join
+
+import (
+	"encoding/binary"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
+)
+
+// anchorCodec is the stored form of anchors. The key is the join's key. The value
+// is the event time as a varint, the place of the record, the number of streams and
+// their counts as unsigned varints, and the row.
+type anchorCodec struct {
+	state.TextKey
+	schemas *state.Schemas
+}
+
+func (c anchorCodec) AppendValue(b []byte, a *anchor) []byte {
+	b = state.AppendSource(binary.AppendVarint(b, int64(a.time)), a.source)
+	b = binary.AppendUvarint(b, uint64(len(a.counts)))
+	for _, n := range a.counts {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	return c.schemas.AppendRow(b, a.schema, a.values)
+}
+
+func (c anchorCodec) Value(key string, b []byte) (*anchor, error) {
+	r := event.NewReader(b)
+	a := &anchor{key: key, time: event.Time(r.Varint()), source: state.ReadSource(r)}
+	a.counts = make([]int64, r.Count())
+	for i := range a.counts {
+		a.counts[i] = int64(r.Uvarint())
+	}
+	var err error
+	if a.schema, a.values, err = c.schemas.ReadRow(r); err != nil {
+		return nil, err
+	}
+	return a, r.Err()
+}
+
+// heldCodec is the stored form of the children that wait for one anchor. The key is
+// the join's key. The value is their number, and for each the number of its stream,
+// its event time as a varint, the place of the record and the row.
+type heldCodec struct {
+	state.TextKey
+	schemas *state.Schemas
+}
+
+func (c heldCodec) AppendValue(b []byte, held []child) []byte {
+	b = binary.AppendUvarint(b, uint64(len(held)))
+	for i := range held {
+		h := &held[i]
+		b = binary.AppendUvarint(b, uint64(h.stream))
+		b = binary.AppendVarint(b, int64(h.row.Time))
+		b = state.AppendSource(b, h.row.Source)
+		b = c.schemas.AppendRow(b, h.row.Schema, h.row.Values)
+	}
+	return b
+}
+
+func (c heldCodec) Value(_ string, b []byte) ([]child, error) {
+	r := event.NewReader(b)
+	held := make([]child, r.Count())
+	for i := range held {
+		h := &held[i]
+		h.stream = int(r.Uvarint())
+		h.row = event.Row{Time: event.Time(r.Varint()), Watermark: event.MinTime, Source: state.ReadSource(r)}
+		var err error
+		if h.row.Schema, h.row.Values, err = c.schemas.ReadRow(r); err != nil {
+			return nil, err
+		}
+	}
+	return held, r.Err()
+}
+
+// Restore sets the timers of what an earlier run left. Anchors stay on the shelf
+// until they are asked for.
+func (j *Join) Restore() error {
+	if err := j.schemas.Restore(j.known); err != nil {
+		return err
+	}
+	err := j.anchors.Open(func(key string, a *anchor) bool {
+		j.timers.Set(a.time.Add(j.cfg.Within).Add(j.delay), due{key, true})
+		return false
+	})
+	if err != nil {
+		return err
+	}
+	return j.held.Open(func(key string, held []child) bool {
+		for i := range held {
+			if held[i].stream >= len(j.cfg.Streams) {
+				continue // the fingerprint guards against this
+			}
+			j.timers.Set(held[i].row.Time.Add(j.cfg.Before).Add(j.delay), due{key, false})
+		}
+		return true
+	})
+}

@@ -106,13 +106,12 @@ func Root(t testing.TB) string {
 // olistEnv names the folder of the Olist files when it is not beside the repository.
 const olistEnv = "TIDEMARK_OLIST"
 
-// Olist is the folder of the Olist CSV files; without them the test is skipped.
-// They are not among what CI must have: nobody can fetch them without an account.
+// Olist is the folder of the Olist CSV files.
 func Olist(t testing.TB) string {
 	t.Helper()
 	dir, found := FindOlist(t)
 	if !found {
-		t.Skipf("no Olist files: set %s to the folder of the CSV files (Kaggle: olistbr/brazilian-ecommerce)", olistEnv)
+		Missing(t, "no Olist files: set %s to the folder of the CSV files (Kaggle: olistbr/brazilian-ecommerce)", olistEnv)
 	}
 	return dir
 }

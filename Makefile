@@ -16,7 +16,7 @@ COMPOSE := docker compose -f compose/compose.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration fmt lint docs
+	test test-unit test-integration sim fmt lint docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -94,6 +94,9 @@ test-unit: ## All but the end-to-end tests
 
 test-integration: ## The end-to-end tests: real Kafka and Postgres
 	$(GOTEST) -v ./tests/e2e
+
+sim: ## Random crashes and takeovers of a task's changelog
+	go test -race -tags sim ./plugins/internal/changelog -rapid.checks=25
 
 fmt: ## Format the code
 	$(GOLANGCI) fmt

@@ -1,0 +1,190 @@
+package changelog
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
+)
+
+const (
+	// fetchBytes bounds what one answer of the broker holds, compressed.
+	fetchBytes = 8 << 20
+	// loadRecords and loadBytes bound what is written to the local store at once.
+	loadRecords = 20_000
+	loadBytes   = 4 << 20
+	// clockSlack is how far the wall clock may have been put back since the last commit.
+	clockSlack = time.Hour
+)
+
+// copied is what the local store knows about itself: of which part of the log it is
+// a copy.
+type copied struct {
+	next   int64     // offset behind the last record
+	at     time.Time // no deletion behind next was written before
+	marker []byte    // of the last commit, empty where there was none yet
+}
+
+// append appends the stored form: the offset as an unsigned varint, the time in
+// milliseconds since the Unix epoch as a varint, the marker as it is in the log.
+func (c copied) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(c.next))
+	b = binary.AppendVarint(b, c.at.UnixMilli())
+	return append(b, c.marker...)
+}
+
+func readCopied(b []byte) (copied, error) {
+	r := event.NewReader(b)
+	c := copied{next: int64(r.Uvarint()), at: time.UnixMilli(r.Varint())}
+	n := r.Len()
+	c.marker = r.Bytes(n)
+	return c, r.Err()
+}
+
+// restore brings the local store to the end of the log.
+func (l *Log) restore(ctx context.Context, reader *kgo.Client) (*Marker, error) {
+	now := l.cfg.Now() // before the end is asked for: no deletion behind the end is older
+	start, end, err := l.bounds(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
+	c, err := l.takeUp(now, start, end)
+	if err != nil {
+		return nil, local(err)
+	}
+	if c.next < end {
+		if err := l.read(ctx, reader, &c, end); err != nil {
+			return nil, err
+		}
+	}
+	if len(c.marker) == 0 {
+		return nil, nil
+	}
+	return ReadMarker(c.marker)
+}
+
+// settlePause is the time between two looks at a log that is not settled yet.
+const settlePause = 20 * time.Millisecond
+
+// bounds are the first offset of the log and its end. Only producers of our
+// transactional id write to the log, and all before us are fenced: so an offset that
+// is not stable belongs to a transaction that the broker is about to settle, and what
+// lies behind it, such as the marker of a later commit, must not be missed.
+func (l *Log) bounds(ctx context.Context, reader *kgo.Client) (start, end int64, err error) {
+	admin := kadm.NewClient(reader)
+	one := func(list func(context.Context, ...string) (kadm.ListedOffsets, error)) (int64, error) {
+		all, err := list(ctx, l.cfg.Topic)
+		if err != nil {
+			return 0, err
+		}
+		o, ok := all.Lookup(l.cfg.Topic, l.cfg.Partition)
+		if !ok {
+			return 0, errors.New("the partition does not exist")
+		}
+		return o.Offset, o.Err
+	}
+	if start, err = one(admin.ListStartOffsets); err != nil {
+		return 0, 0, err
+	}
+	for {
+		stable, err := one(admin.ListCommittedOffsets)
+		if err != nil {
+			return 0, 0, err
+		}
+		high, err := one(admin.ListEndOffsets)
+		if err != nil {
+			return 0, 0, err
+		}
+		if stable >= high {
+			return start, stable, nil
+		}
+		timer := time.NewTimer(settlePause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return 0, 0, fmt.Errorf("the log is not settled: stable up to %d of %d: %w", stable, high, ctx.Err())
+		}
+	}
+}
+
+// takeUp tells from where the local store has to be completed. One that cannot be
+// is emptied.
+func (l *Log) takeUp(now time.Time, start, end int64) (copied, error) {
+	fresh := copied{next: start, at: now}
+	stored, err := l.cfg.Local.Marker()
+	if err != nil {
+		return fresh, err
+	}
+	if stored != nil {
+		c, err := readCopied(stored)
+		age := now.Sub(c.at)
+		if err == nil && c.next >= start && c.next <= end && age <= l.settings.tombstones/2 && age >= -clockSlack {
+			return c, nil
+		}
+	}
+	return fresh, l.cfg.Local.Reset()
+}
+
+// read copies the log from c on to the end. Each batch keeps c's time: the deletions
+// behind it were written later than that, whatever was read since.
+func (l *Log) read(ctx context.Context, reader *kgo.Client, c *copied, end int64) error {
+	from := c.next
+	reader.AddConsumePartitions(map[string]map[int32]kgo.Offset{
+		l.cfg.Topic: {l.cfg.Partition: kgo.NewOffset().At(from)},
+	})
+	var (
+		changes = make([]state.Change, 0, loadRecords)
+		size    int
+	)
+	load := func() error {
+		if err := l.cfg.Local.Load(changes, c.append(nil)); err != nil {
+			return local(err)
+		}
+		clear(changes)
+		changes, size = changes[:0], 0
+		if l.cfg.Progress != nil {
+			l.cfg.Progress(c.next-from, end-from)
+		}
+		return ctx.Err()
+	}
+	for c.next < end {
+		fetches := reader.PollRecords(ctx, loadRecords)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			if r.Offset >= end {
+				break
+			}
+			c.next = r.Offset + 1
+			switch {
+			case r.Attrs.IsControl():
+				continue
+			case string(r.Key) == state.MarkerKey:
+				c.marker = r.Value
+				continue
+			case len(r.Key) == 0 || r.Key[0] == 0:
+				return fmt.Errorf("offset %d: key %x: %w", r.Offset, r.Key, event.ErrCorrupt)
+			}
+			changes = append(changes, state.Change{Key: r.Key, Value: r.Value})
+			if size += len(r.Key) + len(r.Value); size >= loadBytes {
+				if err := load(); err != nil {
+					return err
+				}
+			}
+		}
+		if err := load(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

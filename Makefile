@@ -1,8 +1,9 @@
 # The everyday commands. `make help` lists them.
 
-# Where things are; every one can be set on the command line or in the environment.
-export KAFKA_BROKERS ?= localhost:9092
-export POSTGRES_DSN  ?= postgres://tidemark:tidemark@localhost:5432/tidemark?sslmode=disable
+# Where things are; every one can be set on the command line or in the environment, and
+# so can KAFKA_BROKERS and TIDEMARK_STATE_DIR. The binary has the same defaults. It is not
+# told of those here: the demo would take them for servers to use instead of its own.
+POSTGRES_DSN ?= postgres://tidemark:tidemark@localhost:5432/tidemark?sslmode=disable
 DATASET ?= dataset
 BIN     := bin/tidemark
 STREAMS := ./streams/...
@@ -16,7 +17,7 @@ COMPOSE := docker compose -f compose/compose.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration sim fmt lint docs
+	test test-unit test-integration sim chaos fmt lint docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -76,13 +77,14 @@ db-latest: build ## The funnel of the last hour of data
 db-complete: build ## The newest windows with GMV and payments, and totals
 	$(BIN) db complete
 
-db-truncate: build ## Delete what the streams have written
+db-truncate: build ## Delete rows, not state: closed windows are not written again before `tidemark state reset`
 	$(BIN) db truncate --yes
 
 clean: ## Remove what was built and logged
 	rm -rf bin logs
 
-clean-checkpoints: db-truncate ## Drop state and rows; the next run starts from earliest
+clean-checkpoints: build ## Drop state and rows; the next run starts from earliest
+	$(BIN) state reset --yes
 
 reset: clean-checkpoints clean ## clean-checkpoints and clean
 
@@ -97,6 +99,9 @@ test-integration: ## The end-to-end tests: real Kafka and Postgres
 
 sim: ## Random crashes and takeovers of a task's changelog
 	go test -race -tags sim ./plugins/internal/changelog -rapid.checks=25
+
+chaos: ## Kill the streams 300 times at random moments and compare the rows
+	TIDEMARK_CHAOS_KILLS=300 go test -v -timeout=60m -run TestKills ./tests/chaos
 
 fmt: ## Format the code
 	$(GOLANGCI) fmt

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -28,12 +27,16 @@ func consumeCommand() *ucli.Command {
 		Description: `Runs every stream of a folder in one process, in streams mode: its REST API and
 metrics are served at the address that it logs.
 
+It goes on where the last run of its consumer groups stopped: their state is in Kafka,
+with a copy in the state folder. "tidemark state reset" lets it start anew. Runs with
+--no-postgres have groups, and so state, of their own: <group>-console.
+
    tidemark consume
    tidemark consume --stop-at-end        read what is there, emit final rows, print the account
    tidemark consume --no-postgres        print rows as JSON lines instead`,
 		Flags: []ucli.Flag{
-			brokersFlag(), dsnFlag(),
-			&ucli.StringFlag{Name: streamsName, Value: filepath.Join("streams", "analytics"), Usage: "folder of the streams to run"},
+			brokersFlag(), dsnFlag(), stateDirFlag(),
+			&ucli.StringFlag{Name: streamsName, Value: analyticsFolder, Usage: "folder of the streams to run"},
 			&ucli.BoolFlag{Name: stopAtEndName, Usage: "read to the end that is found at the start, emit everything as final and stop"},
 			&ucli.BoolFlag{Name: noPostgresName, Usage: "write to standard output instead of Postgres"},
 			&ucli.BoolFlag{Name: noConsoleName, Usage: "print neither rows nor the closing account"},
@@ -43,6 +46,10 @@ metrics are served at the address that it logs.
 }
 
 func consume(c *ucli.Context) error {
+	state, err := stateDir(c)
+	if err != nil {
+		return err
+	}
 	leave, err := enterWorkspace(c, streamsName)
 	if err != nil {
 		return err
@@ -72,6 +79,7 @@ func consume(c *ucli.Context) error {
 	for name, value := range map[string]string{
 		"KAFKA_BROKERS": c.String(brokersName), "POSTGRES_DSN": c.String(dsnName),
 		"TIDEMARK_STOP_AT_END": fmt.Sprint(c.Bool(stopAtEndName)), "TIDEMARK_HTTP_ADDRESS": address,
+		stateDirEnv: state,
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err
@@ -103,7 +111,7 @@ func streamFiles(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := slices.DeleteFunc(all, func(f string) bool { return strings.HasSuffix(f, "_benthos_test.yaml") })
+	files := slices.DeleteFunc(all, isStreamTest)
 	if len(files) == 0 {
 		return nil, fmt.Errorf("%s holds no stream (*.yaml)", dir)
 	}

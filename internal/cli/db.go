@@ -98,7 +98,9 @@ func truncateCommand() *ucli.Command {
 	return &ucli.Command{
 		Name:  "truncate",
 		Usage: "Delete every row that streams have written, the ledger included",
-		Description: "Alert rules stay. Stop the streams first; their next run starts from the earliest record.\n\n" +
+		Description: "Alert rules stay. Stop the streams first. Their state stays too: the next run goes on where they\n" +
+			"stopped and does not write windows again that have closed. To have all rows written anew, drop\n" +
+			"state and rows together with \"tidemark state reset\".\n\n" +
 			"  tidemark db truncate --yes",
 		Flags: []ucli.Flag{
 			dsnFlag(),
@@ -106,13 +108,14 @@ func truncateCommand() *ucli.Command {
 		},
 		Action: func(c *ucli.Context) error {
 			if !c.Bool("yes") {
-				return ucli.Exit("db truncate deletes all windows, dead letters and the ledger: repeat it with --yes", 1)
+				return ucli.Exit("db truncate deletes all windows, dead letters and the ledger, and the streams write closed windows again "+
+					"only after \"tidemark state reset\": repeat it with --yes", 1)
 			}
 			return withDB(c, func(db *sql.DB) error {
 				if err := pg.Truncate(c.Context, db); err != nil {
 					return err
 				}
-				fmt.Fprintln(c.App.Writer, "all tables are empty")
+				fmt.Fprintln(c.App.Writer, "all tables are empty; \"tidemark state reset\" lets the streams fill them from earliest")
 				return nil
 			})
 		},

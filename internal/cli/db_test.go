@@ -12,19 +12,21 @@ import (
 	"github.com/tidemark-streams/tidemark/internal/embedpg"
 )
 
-// runDB runs `tidemark db args` and returns what it printed and its error.
-func runDB(t *testing.T, args ...string) (string, error) {
+// run runs a command of tidemark and returns what it printed and its error.
+func run(t *testing.T, command *ucli.Command, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	app := &ucli.App{
-		Name: "tidemark", Commands: []*ucli.Command{dbCommand()}, Writer: &out, ErrWriter: &out,
+		Name: "tidemark", Commands: []*ucli.Command{command}, Writer: &out, ErrWriter: &out,
 		ExitErrHandler: func(*ucli.Context, error) {}, // or it would end the test
 	}
-	err := app.RunContext(t.Context(), append([]string{"tidemark", "db"}, args...))
+	err := app.RunContext(t.Context(), append([]string{"tidemark", command.Name}, args...))
 	return out.String(), err
 }
 
-func TestDBCommands(t *testing.T) {
+// startPostgres starts a database without tables.
+func startPostgres(t *testing.T) (dsn string) {
+	t.Helper()
 	server, err := embedpg.Start(context.Background(), embedpg.Options{})
 	if err != nil {
 		if os.Getenv("CI") == "true" {
@@ -37,7 +39,12 @@ func TestDBCommands(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Setenv("POSTGRES_DSN", server.DSN())
+	return server.DSN()
+}
+
+func TestDBCommands(t *testing.T) {
+	dsn := startPostgres(t)
+	t.Setenv("POSTGRES_DSN", dsn)
 	for _, c := range []struct {
 		args       []string
 		out, fails string
@@ -51,13 +58,14 @@ func TestDBCommands(t *testing.T) {
 		{[]string{"alerts"}, "Alerts", ""},
 		{[]string{"truncate"}, "", "--yes"},
 		{[]string{"truncate", "--yes"}, "empty", ""},
+		{[]string{"truncate", "--help"}, "tidemark state reset", ""},
 		{[]string{"cleanup", "--days", "7"}, "funnel_windows", ""},
 		{[]string{"cleanup", "--days", "-1"}, "", "must not be negative"},
 		{[]string{"latest", "--dsn", "nonsense"}, "", "connection string cannot be read"},
-		{[]string{"migrate", "--wait", "1m", "--dsn", strings.Replace(server.DSN(), "/tidemark?", "/missing?", 1)}, "", "does not exist"},
+		{[]string{"migrate", "--wait", "1m", "--dsn", strings.Replace(dsn, "/tidemark?", "/missing?", 1)}, "", "does not exist"},
 		{[]string{"--help"}, "tidemark db migrate", ""},
 	} {
-		out, err := runDB(t, c.args...)
+		out, err := run(t, dbCommand(), c.args...)
 		switch {
 		case c.fails == "" && err != nil:
 			t.Errorf("db %v: %v", c.args, err)

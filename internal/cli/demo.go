@@ -42,7 +42,11 @@ and prints the tables.
    tidemark demo
    tidemark demo --dataset-dir ./dataset           your own CSV files
    tidemark demo --keep ./demo                     keep broker, database and data
-   tidemark demo --brokers localhost:9092 --postgres postgres://localhost/shop`,
+   tidemark demo --brokers localhost:9092 --postgres postgres://localhost/shop
+
+The streams go on with the state that is on the Kafka and the rows that are in the
+Postgres that you give. Where only one of them knows the streams, or consumers run, the
+demo refuses to start.`,
 		Flags: []ucli.Flag{
 			&ucli.StringFlag{Name: brokersName, EnvVars: []string{"KAFKA_BROKERS"}, Usage: "Kafka brokers to use instead of the embedded one"},
 			&ucli.StringFlag{Name: postgresName, EnvVars: []string{"POSTGRES_DSN"}, Usage: "Postgres to use instead of the embedded one"},
@@ -83,7 +87,7 @@ func runDemo(c *ucli.Context) (err error) {
 	}()
 	start := time.Now()
 	for _, step := range []func(context.Context) error{
-		d.folder, d.kafka, d.postgres, d.data, d.topics, d.produce, d.consume, d.print,
+		d.folder, d.kafka, d.postgres, d.past, d.data, d.topics, d.produce, d.consume, d.print,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -203,7 +207,8 @@ func (d *demo) tidemark(ctx context.Context, args ...string) error {
 	}
 	d.say("tidemark %s", strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+d.brokers, "POSTGRES_DSN="+d.dsn, "TIDEMARK_LOG_LEVEL=WARN")
+	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+d.brokers, "POSTGRES_DSN="+d.dsn, "TIDEMARK_LOG_LEVEL=WARN",
+		stateDirEnv+"="+filepath.Join(d.dir, "state"))
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = childGrace

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	ucli "github.com/urfave/cli/v2"
 
 	olistcsv "github.com/tidemark-streams/tidemark/plugins/olist_csv"
 )
@@ -24,6 +25,13 @@ const (
 	longestKafkaWait = 10 * time.Second
 	kafkaAskTimeout  = 10 * time.Second
 )
+
+const waitName = "wait"
+
+// kafkaWaitFlag bounds how long withKafka waits for an answer.
+func kafkaWaitFlag() ucli.Flag {
+	return &ucli.DurationFlag{Name: waitName, Value: 30 * time.Second, Usage: "how long to wait for a Kafka that does not answer yet"}
+}
 
 // openKafka connects to Kafka, trying again for as long as ctx lasts. Report is
 // told of each failed attempt in one line.

@@ -9,6 +9,10 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
+// consoleSuffix is appended to the consumer groups of streams that do not write to
+// Postgres. They have state of their own, so that nothing they read is missing there.
+const consoleSuffix = "-console"
+
 // withoutPostgres copies stream configs into dir with their outputs replaced: by
 // rows as JSON lines, or by nothing.
 func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
@@ -29,6 +33,7 @@ func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
 		if err := setOutput(&doc, output); err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
+		renameGroups(&doc)
 		if text, err = yaml.Marshal(&doc); err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
@@ -53,4 +58,18 @@ func setOutput(doc *yaml.Node, output any) error {
 		}
 	}
 	return errors.New("it has no output")
+}
+
+// renameGroups appends consoleSuffix to every consumer group in the document.
+func renameGroups(n *yaml.Node) {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == "consumer_group" && n.Content[i+1].Kind == yaml.ScalarNode {
+				n.Content[i+1].Value += consoleSuffix
+			}
+		}
+	}
+	for _, child := range n.Content {
+		renameGroups(child)
+	}
 }

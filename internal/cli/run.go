@@ -45,12 +45,7 @@ func runStream(ctx context.Context, file string, env map[string]string, log io.W
 		return nil
 	}
 	b := service.NewStreamBuilder()
-	b.SetEnvVarLookupFunc(func(name string) (string, bool) {
-		if v, ok := env[name]; ok {
-			return v, true
-		}
-		return os.LookupEnv(name)
-	})
+	b.SetEnvVarLookupFunc(lookup(env))
 	// What Benthos logs of a failure that we return as an error would say it twice.
 	b.SetLogger(slog.New(untilFailure{slog.NewTextHandler(log, &slog.HandlerOptions{Level: logLevel()}), failure}))
 	if err := b.SetYAML(text); err != nil {

@@ -24,12 +24,11 @@ const (
 	replicationName = "replication-factor"
 	retentionName   = "retention"
 	compressionName = "compression"
-	waitName        = "wait"
 )
 
 // topicsCommand creates and shows the topics of the Olist streams.
 func topicsCommand() *ucli.Command {
-	wait := &ucli.DurationFlag{Name: waitName, Value: 30 * time.Second, Usage: "how long to wait for a Kafka that does not answer yet"}
+	wait := kafkaWaitFlag()
 	return &ucli.Command{
 		Name:  "topics",
 		Usage: "Create and describe the Kafka topics of the Olist streams",

@@ -17,7 +17,7 @@ import (
 // temporary folder and the process moves there; what the user gave for the path
 // flags is made absolute before. Leave moves back and removes the copies.
 func enterWorkspace(c *ucli.Context, pathFlags ...string) (leave func(), err error) {
-	if isDir("streams") && isDir("configs") {
+	if isWorkspace() {
 		return func() {}, nil
 	}
 	for _, name := range pathFlags {
@@ -59,6 +59,9 @@ func enterWorkspace(c *ucli.Context, pathFlags ...string) (leave func(), err err
 	}
 	return leave, nil
 }
+
+// isWorkspace tells whether the working directory has streams and configs of its own.
+func isWorkspace() bool { return isDir("streams") && isDir("configs") }
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)

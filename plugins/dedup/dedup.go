@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/fault"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
@@ -23,10 +24,10 @@ type Config struct {
 // than its time + TTL. An event older than watermark - TTL can no longer be told
 // from a duplicate: it is late, and never passed on.
 //
-// Ids are held twice: in an index in memory, by which events are judged, and in
-// chunks by buckets of event time, which are what is stored. A bucket is forgotten
-// when its last instant is: that a key stays a little longer is made up for by
-// looking at its time.
+// Ids are held in chunks by buckets of event time, which are what is stored. An
+// index in memory tells of nearly every new id that it stands in none of them, and
+// where to look for the others. A bucket is forgotten when its last instant is: that
+// a key stays a little longer is made up for by looking at its time.
 type Dedup struct {
 	cfg   Config
 	key   *event.Ref
@@ -35,10 +36,13 @@ type Dedup struct {
 
 	index  index
 	chunks *state.Table[place, *chunk]
-	// buckets are the numbers of the buckets that hold ids, smallest first, and last
-	// the number of the chunk in each that is appended to.
+	// buckets are the numbers of the buckets that hold ids, smallest first. The chunks
+	// of each have names for the index, in their order: the indexes in places, which
+	// are given anew when a chunk is gone. The last one of a bucket is appended to.
 	buckets []int64
-	last    map[int64]uint32
+	names   map[int64][]uint32
+	places  []place
+	spare   []uint32
 }
 
 // New makes the operator; its state goes to store.
@@ -46,7 +50,8 @@ func New(cfg Config, store state.Store) *Dedup {
 	return &Dedup{
 		cfg: cfg, key: event.NewRef(cfg.Key), width: max(cfg.TTL/bucketsPerTTL, 1),
 		chunks: state.NewTable(store, "chunks", chunkCodec{}).Cached(),
-		last:   map[int64]uint32{},
+		names:  map[int64][]uint32{},
+		places: make([]place, 1), // 0 is no name
 	}
 }
 
@@ -68,8 +73,12 @@ func (d *Dedup) Bind(in task.Shape) (task.Shape, error) {
 func (d *Dedup) Restore() error {
 	var bad error
 	err := d.chunks.Open(func(p place, c *chunk) bool {
-		d.open(p)
-		if err := c.each(func(k id, offset event.Duration) { d.index.add(k, d.start(p.bucket).Add(offset)) }); err != nil {
+		if int(p.number) != len(d.names[p.bucket]) {
+			bad = fmt.Errorf("chunk %d of bucket %d: %w", p.number, p.bucket, event.ErrCorrupt)
+			return false
+		}
+		name := d.open(p)
+		if err := c.each(func(k id, _ event.Duration) { d.index.add(k, name) }); err != nil {
 			bad = err
 		}
 		return false
@@ -92,7 +101,7 @@ func (d *Dedup) Process(rows []event.Row, out *task.Output) {
 			out.Reject(r, task.Invalid, "no "+d.cfg.Key)
 		case r.Time < w.Add(-d.cfg.TTL):
 			out.Reject(r, task.Late, fmt.Sprintf("older than watermark %v - ttl %v", w, d.cfg.TTL.Std()))
-		case d.duplicate(idOf(v.Key()), r.Time, w):
+		case d.duplicate(idOf(v.Key()), r.Time, w) && !fault.On(fault.DedupOff):
 			out.Count(r, task.Duplicate)
 		default:
 			out.Pass(r)
@@ -104,16 +113,29 @@ func (d *Dedup) Process(rows []event.Row, out *task.Output) {
 // watermark w. If not, it remembers that k passes at t.
 func (d *Dedup) duplicate(k id, t, w event.Time) bool {
 	known := false
-	d.index.each(k, func(m event.Time) bool {
-		known = d.near(m, t, w)
+	d.index.each(k, func(name uint32) bool {
+		known = d.stands(name, k, t, w)
 		return !known
 	})
 	if known {
 		return true
 	}
-	d.index.add(k, t)
-	d.store(k, t)
+	d.index.add(k, d.store(k, t))
 	return false
+}
+
+// stands tells whether the chunk has k with a time of which t is a duplicate.
+func (d *Dedup) stands(name uint32, k id, t, w event.Time) bool {
+	p := d.places[name]
+	c, ok := d.chunks.Get(p)
+	if !ok {
+		return false // what cannot be read is an error of the table, which stops the task
+	}
+	known := false
+	_ = c.each(func(other id, offset event.Duration) {
+		known = known || other == k && d.near(d.start(p.bucket).Add(offset), t, w)
+	})
+	return known
 }
 
 // near tells whether an event at t is a duplicate of one that passed at m. That a
@@ -122,31 +144,40 @@ func (d *Dedup) near(m, t, w event.Time) bool {
 	return m.Add(d.cfg.TTL) >= w && m.Add(d.cfg.TTL) >= t && t.Add(d.cfg.TTL) >= m
 }
 
-// store appends an id to the last chunk of its bucket.
-func (d *Dedup) store(k id, t event.Time) {
+// store appends an id to the last chunk of its bucket and returns the chunk's name.
+func (d *Dedup) store(k id, t event.Time) uint32 {
 	bucket := state.FloorDiv(int64(t), int64(d.width))
-	p := place{bucket, d.last[bucket]}
-	c, ok := d.chunks.Get(p)
-	switch {
-	case !ok:
-		c = &chunk{}
-	case c.n >= chunkIDs:
-		p.number++
-		c = &chunk{}
+	var c *chunk
+	var name uint32
+	if names := d.names[bucket]; len(names) > 0 {
+		name = names[len(names)-1]
+		c, _ = d.chunks.Get(d.places[name])
 	}
-	d.open(p)
+	if c == nil || c.n >= chunkIDs {
+		c = &chunk{}
+		name = d.open(place{bucket, uint32(len(d.names[bucket]))})
+	}
 	c.add(k, event.Duration(t-d.start(bucket)))
-	d.chunks.Put(p, c)
+	d.chunks.Put(d.places[name], c)
+	return name
 }
 
-// open notes that a chunk exists.
-func (d *Dedup) open(p place) {
-	last, known := d.last[p.bucket]
+// open gives a chunk its name.
+func (d *Dedup) open(p place) (name uint32) {
+	if n := len(d.spare); n > 0 {
+		name, d.spare = d.spare[n-1], d.spare[:n-1]
+		d.places[name] = p
+	} else {
+		name = uint32(len(d.places))
+		d.places = append(d.places, p)
+	}
+	names, known := d.names[p.bucket]
 	if !known {
 		at, _ := slices.BinarySearch(d.buckets, p.bucket)
 		d.buckets = slices.Insert(d.buckets, at, p.bucket)
 	}
-	d.last[p.bucket] = max(last, p.number)
+	d.names[p.bucket] = append(names, name)
+	return name
 }
 
 func (d *Dedup) start(bucket int64) event.Time { return event.Time(bucket * int64(d.width)) }
@@ -156,15 +187,15 @@ func (d *Dedup) expire(w event.Time) {
 	for len(d.buckets) > 0 && d.start(d.buckets[0]+1).Add(d.cfg.TTL) <= w {
 		bucket := d.buckets[0]
 		d.buckets = d.buckets[1:]
-		for n := range d.last[bucket] + 1 {
-			p := place{bucket, n}
-			if c, ok := d.chunks.Get(p); ok {
+		for _, name := range d.names[bucket] {
+			if c, ok := d.chunks.Get(d.places[name]); ok {
 				// What cannot be read stays in the index; the table's error stops the task.
-				_ = c.each(func(k id, offset event.Duration) { d.index.remove(k, d.start(bucket).Add(offset)) })
-				d.chunks.Delete(p)
+				_ = c.each(func(k id, _ event.Duration) { d.index.remove(k, name) })
+				d.chunks.Delete(d.places[name])
+				d.spare = append(d.spare, name)
 			}
 		}
-		delete(d.last, bucket)
+		delete(d.names, bucket)
 	}
 }
 

@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"fmt"
+	"math/bits"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -13,6 +14,31 @@ import (
 )
 
 var schema = event.NewSchema("t", "id", "n")
+
+// clash are two keys that the index takes for one.
+var clash = func() (keys [2]string) {
+	const factor = 0xD6E8FEB86659FD93
+	inverse := uint64(1)
+	for range 6 { // Newton's iteration, modulo 2^64
+		inverse *= 2 - factor*inverse
+	}
+	for i := range keys {
+		h := (uint64(0x0123456789)<<24 | uint64(i)) * inverse // of the hash the last step, undone
+		h ^= h >> 32
+		text := fmt.Sprintf("%016x%016x", 0, bits.ReverseBytes64(h))
+		keys[i] = text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
+	}
+	return keys
+}()
+
+func TestClashIsOne(t *testing.T) {
+	var x index
+	first, second := idOf(clash[0]), idOf(clash[1])
+	s, h := x.find(first)
+	if s2, h2 := x.find(second); s != s2 || h != h2 || first == second {
+		t.Errorf("%v and %v are told apart by the index: %x, %x", first, second, h, h2)
+	}
+}
 
 // schedule draws events of few keys with a watermark that never goes back. Event
 // times lie around the watermark, at its bounds more often than by chance.
@@ -33,7 +59,7 @@ func schedule(t *rapid.T, ttl event.Duration) []event.Row {
 		}
 		at := base + event.Time(rapid.SampledFrom([]event.Duration{-ttl - 1, -ttl, -ttl + 1, -1, 0, 1, ttl, ttl + 1}).Draw(t, "at"))
 		at += event.Time(rapid.IntRange(-2, 2).Draw(t, "jitter"))
-		id := event.StringOf(rapid.StringMatching("[a-c]").Draw(t, "id"))
+		id := event.StringOf(rapid.SampledFrom([]string{"a", clash[0], clash[1]}).Draw(t, "id"))
 		if rapid.IntRange(0, 20).Draw(t, "null") == 0 {
 			id = event.Value{}
 		}
@@ -151,13 +177,17 @@ func TestOrderIndependence(t *testing.T) {
 func TestStateIsBounded(t *testing.T) {
 	const ttl = 640
 	memory := state.NewMemory()
-	d := tasktest.Op(t, New(Config{Key: "id", TTL: ttl}, memory))
+	op := New(Config{Key: "id", TTL: ttl}, memory)
+	d := tasktest.Op(t, op)
 	for i := range 10_000 {
 		at := event.Time(i)
 		d.Add(event.Row{Time: at, Watermark: at, Schema: schema, Values: []event.Value{event.StringOf(fmt.Sprint(i)), {}}, Source: &event.Source{Topic: "x"}})
 		d.Cut()
 		if n := memory.Keys(); n > ttl+ttl/bucketsPerTTL+1 {
 			t.Fatalf("%d keys at %v", n, at)
+		}
+		if n, most := op.index.n, ttl+ttl/bucketsPerTTL+1; n > most || len(op.places) > most || len(op.names) > bucketsPerTTL+2 {
+			t.Fatalf("%d ids, %d names of chunks, %d buckets at %v", n, len(op.places), len(op.names), at)
 		}
 	}
 	if got := d.Total("op")[task.Passed]; got != 10_000 {

@@ -4,9 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"math/bits"
-
-	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
 
 // id is a key in 16 bytes: a UUID packed, and of any other text the first half of
@@ -58,11 +55,12 @@ func (x *id) hash() uint64 {
 	return h * 0xD6E8FEB86659FD93
 }
 
-// index holds the ids that passed with their event times; an id that passed more
-// than once, at times further apart than the TTL, stands there more than once.
+// index tells in which chunks an id may stand: of each id that passed it holds the
+// chunk and a part of the id's hash. Two ids of which it takes one for the other
+// are rare (one in 2^40 pairs), and told apart by the chunk.
 //
-// It is open addressing with linear probing and 24 bytes a slot, in shards that
-// grow by half one at a time: a million ids take some 40 MB, and no growth doubles
+// It is open addressing with linear probing and 8 bytes a slot, in shards that
+// grow by a quarter one at a time: a million ids take some 12 MB, and no growth doubles
 // them all.
 type index struct {
 	shards [shardCount]shard
@@ -76,33 +74,32 @@ const (
 )
 
 type shard struct {
-	slots []seen
+	slots []entry
 	n     int
 }
 
-// seen is a slot; free where the time is event.MinTime.
-type seen struct {
-	id   id
-	time event.Time
+// entry is a slot; free where the chunk is 0.
+type entry struct {
+	hash  uint32 // that which follows the bits that name the shard
+	chunk uint32
 }
 
-func (x *index) shardOf(h uint64) *shard { return &x.shards[h>>(64-shardBits)] }
+func (x *index) find(k id) (*shard, uint32) {
+	h := k.hash()
+	return &x.shards[h>>(64-shardBits)], uint32(h >> (32 - shardBits))
+}
 
 // home is the slot at which probing for a hash begins.
-func (s *shard) home(h uint64) int {
-	hi, _ := bits.Mul64(h<<shardBits, uint64(len(s.slots)))
-	return int(hi)
-}
+func (s *shard) home(h uint32) int { return int(uint64(h) * uint64(len(s.slots)) >> 32) }
 
-// each calls fn with the times of an id until fn returns false.
-func (x *index) each(k id, fn func(event.Time) bool) {
-	h := k.hash()
-	s := x.shardOf(h)
+// each calls fn with the chunks in which an id may stand until fn returns false.
+func (x *index) each(k id, fn func(chunk uint32) bool) {
+	s, h := x.find(k)
 	if s.n == 0 {
 		return
 	}
-	for i := s.home(h); s.slots[i].time != event.MinTime; i = s.next(i) {
-		if s.slots[i].id == k && !fn(s.slots[i].time) {
+	for i := s.home(h); s.slots[i].chunk != 0; i = s.next(i) {
+		if s.slots[i].hash == h && !fn(s.slots[i].chunk) {
 			return
 		}
 	}
@@ -115,21 +112,20 @@ func (s *shard) next(i int) int {
 	return i
 }
 
-// add remembers that k passed at t.
-func (x *index) add(k id, t event.Time) {
-	h := k.hash()
-	s := x.shardOf(h)
+// add remembers that k stands in a chunk, which is not 0.
+func (x *index) add(k id, chunk uint32) {
+	s, h := x.find(k)
 	if 4*(s.n+1) > 3*len(s.slots) {
 		s.grow()
 	}
-	s.put(h, seen{k, t})
+	s.put(entry{h, chunk})
 	s.n++
 	x.n++
 }
 
-func (s *shard) put(h uint64, e seen) {
-	i := s.home(h)
-	for s.slots[i].time != event.MinTime {
+func (s *shard) put(e entry) {
+	i := s.home(e.hash)
+	for s.slots[i].chunk != 0 {
 		i = s.next(i)
 	}
 	s.slots[i] = e
@@ -137,40 +133,36 @@ func (s *shard) put(h uint64, e seen) {
 
 func (s *shard) grow() {
 	old := s.slots
-	s.slots = make([]seen, max(firstSlots, len(old)+len(old)/2))
-	for i := range s.slots {
-		s.slots[i].time = event.MinTime
-	}
-	for i := range old {
-		if old[i].time != event.MinTime {
-			s.put(old[i].id.hash(), old[i])
+	s.slots = make([]entry, max(firstSlots, len(old)+len(old)/4))
+	for _, e := range old {
+		if e.chunk != 0 {
+			s.put(e)
 		}
 	}
 }
 
-// remove forgets that k passed at t. The slots behind it close up, so that no
+// remove forgets that k stands in a chunk. The slots behind it close up, so that no
 // probe stops short.
-func (x *index) remove(k id, t event.Time) {
-	h := k.hash()
-	s := x.shardOf(h)
+func (x *index) remove(k id, chunk uint32) {
+	s, h := x.find(k)
 	if s.n == 0 {
 		return
 	}
 	free := s.home(h)
-	for ; s.slots[free] != (seen{k, t}); free = s.next(free) {
-		if s.slots[free].time == event.MinTime {
+	for ; s.slots[free] != (entry{h, chunk}); free = s.next(free) {
+		if s.slots[free].chunk == 0 {
 			return
 		}
 	}
-	for i := s.next(free); s.slots[i].time != event.MinTime; i = s.next(i) {
+	for i := s.next(free); s.slots[i].chunk != 0; i = s.next(i) {
 		// An entry may move up to the free slot unless its home lies behind that.
-		home := s.home(s.slots[i].id.hash())
+		home := s.home(s.slots[i].hash)
 		if free <= i && (home <= free || home > i) || free > i && home <= free && home > i {
 			s.slots[free] = s.slots[i]
 			free = i
 		}
 	}
-	s.slots[free] = seen{time: event.MinTime}
+	s.slots[free] = entry{}
 	s.n--
 	x.n--
 	if s.n == 0 {

@@ -66,7 +66,7 @@ type Join struct {
 	known   []*event.Schema
 	anchors *state.Table[string, *anchor]
 	held    *state.Table[string, []child]
-	timers  state.Timers[due]
+	timers  agenda
 
 	shapes map[[2]*event.Schema]*event.Schema
 }
@@ -100,6 +100,7 @@ func New(cfg Config, store state.Store) *Join {
 		cfg: cfg, key: event.NewRef(cfg.Key), schemas: schemas,
 		anchors: state.NewTable(store, "anchors", anchorCodec{schemas: schemas}).Cached(),
 		held:    state.NewTable(store, "held", heldCodec{schemas: schemas}),
+		timers:  newAgenda(cfg.Within),
 		shapes:  map[[2]*event.Schema]*event.Schema{},
 	}
 	for _, s := range cfg.Streams {

@@ -10,6 +10,7 @@ import (
 	"github.com/lib/pq"
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/tidemark-streams/tidemark/plugins/internal/fault"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 )
 
@@ -173,7 +174,7 @@ func (w *writer) underLedger(ctx context.Context, from origin, u upsert, cells [
 	statement, args := u.statement(), u.args(consts, cells)
 	return w.retry.do(ctx, func(ctx context.Context) error {
 		return w.inTx(ctx, func(tx *sql.Tx) error {
-			if w.plan.ledger {
+			if w.plan.ledger && !fault.On(fault.LedgerOff) {
 				var one int
 				err := tx.QueryRowContext(ctx, ledgerSQL{w.cfg.ledgerTable.sql()}.hold(),
 					from.stream, from.task, from.generation).Scan(&one)

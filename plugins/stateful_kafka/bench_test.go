@@ -94,9 +94,9 @@ func (f *memoryFeed) Confirm() {}
 func (f *memoryFeed) Drained(i int, merged int64) {
 	for f.sent[i] < int64(len(f.rows[i])) && f.sent[i]-merged < fetchAhead {
 		to := min(f.sent[i]+fetchSize, int64(len(f.rows[i])))
-		f.run.Deliver(i, f.rows[i][f.sent[i]:to], false)
+		f.run.Deliver(i, f.rows[i][f.sent[i]:to], to, false)
 		if f.sent[i] = to; to == int64(len(f.rows[i])) {
-			f.run.Finish(i)
+			f.run.Finish(i, to)
 		}
 	}
 }
@@ -155,6 +155,12 @@ func (over) ReadBatch(context.Context) (service.MessageBatch, service.AckFunc, e
 	return nil, nil, service.ErrEndOfInput
 }
 
+// keepsNothing is a keeper of a task that nobody resumes.
+type keepsNothing struct{}
+
+func (keepsNothing) Commit(context.Context, int64, []byte) error { return nil }
+func (keepsNothing) Ended(context.Context) error                 { return nil }
+
 // BenchmarkTask is what a task of the shipped funnel costs without Kafka and
 // Postgres: merge, decode, dedup, join, two windows, and the making of messages.
 func BenchmarkTask(b *testing.B) {
@@ -167,26 +173,29 @@ func BenchmarkTask(b *testing.B) {
 	for range b.N {
 		b.StopTimer()
 		in := shippedFunnel(b)
-		sources := sources(in.cfg.topics, 0)
+		var sources []*task.Source
+		for _, t := range in.cfg.topics {
+			sources = append(sources, &task.Source{Topic: t})
+		}
 		if !slices.Equal(in.cfg.topics, benchTopics) {
 			b.Fatal(in.cfg.topics)
 		}
 		out := make(chan host.Batch)
 		feed := &memoryFeed{rows: rows}
-		feed.run = host.NewRunner(host.TaskRun{Stream: "bench", Generation: 1}, in.cfg.opts, in.hub, feed, task.New(in.first.chain, sources, in.cfg.opts.MaxOutOfOrderness), out)
+		feed.run = host.NewRunner(host.TaskRun{Stream: "bench", Generation: 1}, in.cfg.opts, in.hub, feed, task.New(in.sample.chain, sources, in.cfg.opts.MaxOutOfOrderness), keepsNothing{}, out)
 		taken := make(chan struct{})
 		go func() {
 			defer close(taken)
 			for batch := range out {
 				emitted += len(batch.Messages)
-				batch.Done()
+				batch.Done(nil)
 			}
 		}()
 		b.StartTimer()
 		for i := range rows {
 			feed.Drained(i, 0)
 		}
-		finished, err := feed.run.Run(b.Context())
+		finished, err := feed.run.Run(b.Context(), nil, nil)
 		b.StopTimer()
 		close(out)
 		<-taken

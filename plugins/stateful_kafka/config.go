@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -28,6 +30,8 @@ const (
 	fieldOutOfOrderness = "max_out_of_orderness"
 	fieldIdleTimeout    = "idle_timeout"
 	fieldMaxFuture      = "max_future"
+	fieldStateDir       = "state_dir"
+	fieldSessionTimeout = "session_timeout"
 	fieldProcessors     = "processors"
 )
 
@@ -37,7 +41,14 @@ type config struct {
 	group     string
 	stopAtEnd bool
 	opts      host.Options
-	client    []kgo.Opt // more settings of the Kafka client, for tests
+	// stateDir is empty for state that is kept in Kafka only.
+	stateDir       string
+	sessionTimeout time.Duration
+
+	// The rest is for tests.
+	fs       vfs.FS    // of the local stores
+	instance string    // instance id of the group's member
+	client   []kgo.Opt // more settings of the Kafka clients
 }
 
 // broker is a name or address, that of IPv6 in brackets, and a port.
@@ -81,6 +92,12 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	if c.group == "" {
 		return c, fmt.Errorf("%s: is empty", fieldGroup)
 	}
+	if c.stateDir, err = conf.FieldString(fieldStateDir); err != nil {
+		return c, err
+	}
+	if c.fs = vfs.FS(vfs.Default); c.stateDir == "" {
+		c.fs = vfs.NewMem()
+	}
 	if c.stopAtEnd, err = conf.FieldBool(fieldStopAtEnd); err != nil {
 		return c, err
 	}
@@ -95,6 +112,7 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 		min  event.Duration
 		path []string
 	}{
+		{func(d event.Duration) { c.sessionTimeout = d.Std() }, 1, []string{fieldSessionTimeout}},
 		{func(d event.Duration) { c.opts.EmitInterval = d.Std() }, 0, []string{fieldEmitInterval}},
 		{func(d event.Duration) { c.opts.CommitInterval = d.Std() }, 1, []string{fieldCommitInterval}},
 		{func(d event.Duration) { c.opts.IdleTimeout = d.Std() }, 1, []string{fieldWatermark, fieldIdleTimeout}},
@@ -147,7 +165,9 @@ With `+"`stop_at_end`"+` the input reads to the end offsets that it finds at its
 
 ### Delivery guarantees
 
-State is kept in memory: every start reads the topics from their beginning under a new generation, and an output that keeps a ledger (`+"`pg_upsert`"+`) forgets the rows of the generation before. So rows are exactly-once in effect, and other outputs see rows at least once. No offset is committed. One process runs per `+"`consumer_group`"+`; one that starts later fences the earlier one at the ledger. A message that an output refuses is sent again until it is taken.`).
+The state of a task is committed every `+"`commit_interval`"+`, in one Kafka transaction with the consumed offsets, to the compacted topic `+"`<consumer_group>-changelog`"+`, after the outputs have taken everything that follows from it. `+"`state_dir`"+` holds a copy. So no crash, rebalance or pause loses an event or counts one twice in the state. What a run had emitted and not committed is emitted again by the next one: an output that keeps a ledger (`+"`pg_upsert`"+`) withdraws the former, and its rows are exactly-once; other outputs see rows at least once. A message that an output refuses ends the run of its task, which starts again from its last commit.
+
+Processes of the same `+"`consumer_group`"+` share the tasks, also on several machines. Where topics, committed offsets and state do not belong together, as after a reset of the offsets, the stream refuses to start.`).
 		Fields(
 			service.NewStringListField(fieldBrokers).Description("Brokers to begin with; an entry may hold several, separated by commas.").Example([]any{"localhost:9092"}).
 				LintRule(`root = if this.type() == "string" { this.split(",").map_each(b -> b.trim()).filter(b -> b != "" && !b.re_match(`+strconv.Quote(brokerPattern)+`)).map_each(b -> "%q is not of the form host:port".format(b)) }`),
@@ -164,6 +184,8 @@ State is kept in memory: every start reads the topics from their beginning under
 			service.NewIntField(fieldBatchSize).Description("The most records that are processed in one go and the most messages of a batch. It changes speed, not results.").Default(1024).
 				LintRule(`root = if this < 1 { ["must be at least 1"] }`).Advanced(),
 			host.DurationField(fieldEmitInterval, "The longest time that a changed window waits to be emitted under load.").Default("1s").Advanced(),
+			service.NewStringField(fieldStateDir).Description("Folder of the local copies of the state, one below it per group and task. Several processes of one machine may share it. Empty: the state is kept in memory and in Kafka, from where every start has to read it.").Default(".tidemark/state"),
+			host.DurationField(fieldSessionTimeout, "How long the process may be silent before its tasks are given to others. A process that comes back within that time has its tasks again at once.").Default("10s").Advanced(),
 			host.DurationField(fieldCommitInterval, "The time between two commits.").Default("1s").Advanced(),
 			service.NewProcessorListField(fieldProcessors).Description("Operators and processors, run once per task.").Default([]any{}),
 		).
@@ -187,3 +209,6 @@ input:
             revenue: { sum: { field: price } }
 `)
 }
+
+func (c *config) hotKeys() int      { return 100_000 }
+func (c *config) blockCache() int64 { return 8 << 20 }

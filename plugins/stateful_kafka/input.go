@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/tidemark-streams/tidemark/plugins/internal/group"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
@@ -27,20 +28,24 @@ type input struct {
 	log  *service.Logger
 	hub  *host.Hub
 
-	// first are the operators of the first task. They are made by the constructor,
-	// so that what is wrong with them is said before anything runs.
-	first *tools
+	// sample are operators that no task uses. They are made by the constructor, so that
+	// what is wrong with them is said before anything runs.
+	sample *tools
 
-	mu     sync.Mutex
-	outage outage
-	stop   context.CancelFunc
-	ended  chan struct{} // closed when all tasks are over
+	mu       sync.Mutex // guards what follows
+	outage   outage
+	cluster  *cluster
+	instance *group.Instance // of a static member, nil for others
+	tasks    *tasks
+	stop     context.CancelFunc
+	helpers  sync.WaitGroup
+
+	ended  chan struct{} // closed when a bounded run is over
 	closed chan struct{} // closed by Close
 	out    chan host.Batch
-	tools  []*tools
 }
 
-// tools are the operators of one task, bound into a chain.
+// tools are the operators of one run of a task, bound into a chain.
 type tools struct {
 	ops   *host.Operators
 	chain *task.Chain
@@ -53,16 +58,16 @@ func newInput(conf *service.ParsedConfig, res *service.Resources) (*input, error
 	}
 	in := &input{
 		cfg: cfg, conf: conf, log: res.Logger(), hub: host.HubOf(res),
-		closed: make(chan struct{}), out: make(chan host.Batch),
+		ended: make(chan struct{}), closed: make(chan struct{}), out: make(chan host.Batch),
 	}
 	in.hub.Open()
-	in.first, err = in.newTools()
+	in.sample, err = in.newTools(state.NewMemory())
 	return in, err
 }
 
-// newTools constructs the operators of one task.
-func (in *input) newTools() (*tools, error) {
-	ops, err := in.hub.Build(in.conf, state.NewMemory(), fieldProcessors)
+// newTools constructs the operators of one run, with their state in a store.
+func (in *input) newTools(store state.Backend) (*tools, error) {
+	ops, err := in.hub.Build(in.conf, store, fieldProcessors)
 	if err != nil {
 		return nil, err
 	}
@@ -77,94 +82,53 @@ func (in *input) newTools() (*tools, error) {
 	return &tools{ops, chain}, nil
 }
 
-// Connect finds the topics and starts a task per partition. It is called again
-// until it succeeds, and then no more.
+// Connect finds the topics and joins the consumer group, which assigns tasks. It is
+// called again until it succeeds, and then no more.
 func (in *input) Connect(ctx context.Context) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.ended != nil {
+	if in.tasks != nil {
 		return nil
 	}
-	var src *source
 	err := in.outage.bridge(ctx, func() (err error) {
-		src, err = connect(ctx, in.cfg, in.log)
+		in.cluster, err = connect(ctx, in.cfg, in.log)
 		return err
 	})
+	if err == nil {
+		if err = in.join(); err != nil {
+			in.cluster.close()
+		}
+	}
 	var config *configError
 	if errors.As(err, &config) {
 		in.fail(err)
 		return service.ErrEndOfInput
 	}
-	if err != nil {
-		return err
-	}
-	for len(in.tools) < src.partitions {
-		t := in.first
-		if len(in.tools) > 0 {
-			if t, err = in.newTools(); err != nil {
-				src.close()
-				return err
-			}
+	return err
+}
+
+func (in *input) join() (err error) {
+	id := in.cfg.instance
+	if id == "" && in.cfg.stateDir != "" {
+		if in.instance, err = group.TakeInstance(filepath.Join(in.cfg.stateDir, in.cfg.group)); err != nil {
+			return refuse("%s: %w", fieldStateDir, err)
 		}
-		in.tools = append(in.tools, t)
+		id = in.instance.ID()
 	}
-	// A generation has to be greater than all before it; as long as nothing durable
-	// counts them, the clock does.
-	generation := time.Now().UnixMilli()
-	for p := range src.partitions {
-		t := task.New(in.tools[p].chain, sources(in.cfg.topics, int32(p)), in.cfg.opts.MaxOutOfOrderness)
-		run := host.TaskRun{Stream: in.cfg.group, Task: int32(p), Generation: generation}
-		src.runners = append(src.runners, host.NewRunner(run, in.cfg.opts, in.hub, src.feed(p), t, in.out))
+	if in.tasks, err = joinGroup(in, in.cluster, id); err != nil {
+		return refuse("%s: %w", fieldGroup, err)
 	}
-	runCtx, stop := context.WithCancel(context.Background())
-	in.stop, in.ended = stop, make(chan struct{})
-	go in.runAll(runCtx, src)
-	return nil
-}
-
-func sources(topics []string, p int32) []*task.Source {
-	list := make([]*task.Source, len(topics))
-	for i, t := range topics {
-		list[i] = &task.Source{Topic: t, Partition: p}
-	}
-	return list
-}
-
-// runAll runs the tasks until they are finished, one of them fails or ctx ends.
-func (in *input) runAll(ctx context.Context, src *source) {
-	defer close(in.ended)
-	ctx, stop := context.WithCancel(ctx)
-	var reading sync.WaitGroup
-	reading.Go(func() { src.poll(ctx) })
-	reading.Go(func() { src.confirmEnds(ctx) })
-
-	var wg sync.WaitGroup
-	errs := make([]error, len(src.runners))
-	finished := make([]bool, len(src.runners))
-	for i, r := range src.runners {
-		wg.Go(func() {
-			if finished[i], errs[i] = r.Run(ctx); errs[i] != nil {
-				stop()
+	ctx, stop := context.WithCancel(context.Background())
+	in.stop = stop
+	in.helpers.Go(func() { in.cluster.confirmEnds(ctx) })
+	if in.cfg.stopAtEnd {
+		in.helpers.Go(func() {
+			if in.tasks.finished(ctx) {
+				in.finish()
 			}
 		})
 	}
-	wg.Wait()
-	stop()
-	src.close()
-	reading.Wait()
-
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			in.fail(err)
-			return
-		}
-	}
-	for _, f := range finished {
-		if !f {
-			return
-		}
-	}
-	in.finish(src)
+	return nil
 }
 
 // fail stops the stream for good. What befalls an input that is closed already, as
@@ -180,11 +144,8 @@ func (in *input) fail(err error) {
 }
 
 // finish tells the account of a bounded run.
-func (in *input) finish(src *source) {
-	s := host.Summary{Stream: in.cfg.group}
-	for _, r := range src.runners {
-		s.Lines = task.MergeLines(s.Lines, r.Accounts())
-	}
+func (in *input) finish() {
+	s := host.Summary{Stream: in.cfg.group, Lines: in.tasks.accounts()}
 	for _, l := range s.Lines {
 		if !l.Counts.Balanced() {
 			in.log.Errorf("The account of %s for %s does not add up: %v", l.Operator, l.Topic, l.Counts)
@@ -192,6 +153,7 @@ func (in *input) finish(src *source) {
 	}
 	in.log.Infof("Read %s to its end", s.Stream)
 	in.hub.Finish(s)
+	close(in.ended)
 }
 
 // ReadBatch hands out what the tasks emit. At the end of a bounded run, and after
@@ -199,7 +161,7 @@ func (in *input) finish(src *source) {
 func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.AckFunc, error) {
 	select {
 	case b := <-in.out:
-		return b.Messages, in.ack(b), nil
+		return b.Messages, func(_ context.Context, err error) error { b.Done(err); return nil }, nil
 	case <-in.ended:
 		return nil, nil, service.ErrEndOfInput
 	case <-in.hub.Failed():
@@ -210,40 +172,8 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 	}
 }
 
-// retryAfter is the pause before a batch that an output refused is sent again.
-const retryAfter = time.Second
-
-// ack tells the task that a batch was taken, or sends it again.
-func (in *input) ack(b host.Batch) service.AckFunc {
-	return func(_ context.Context, err error) error {
-		switch {
-		case err == nil:
-			b.Done()
-		case errors.Is(err, host.ErrFenced):
-			in.fail(fmt.Errorf("consumer group %s: another process has taken over: %w", in.cfg.group, err))
-		default:
-			in.log.Warnf("An output refused %d messages, they are sent again: %v", len(b.Messages), err)
-			go in.again(b)
-		}
-		return nil
-	}
-}
-
-func (in *input) again(b host.Batch) {
-	timer := time.NewTimer(retryAfter)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-in.closed:
-		return
-	}
-	select {
-	case in.out <- b:
-	case <-in.closed:
-	}
-}
-
-// Close stops the tasks. What they have not handed out is emitted again by the next run.
+// Close ends the tasks. Nobody reads what they still emit: what is not committed is
+// emitted again by the next run.
 func (in *input) Close(ctx context.Context) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -253,20 +183,15 @@ func (in *input) Close(ctx context.Context) error {
 	default:
 		close(in.closed)
 	}
-	if in.stop != nil {
+	errs := []error{in.sample.ops.Close(ctx)}
+	if in.tasks != nil {
 		in.stop()
-		select {
-		case <-in.ended:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		in.tasks.close()
+		in.helpers.Wait()
+		in.cluster.close()
 	}
-	if in.tools == nil {
-		in.tools = []*tools{in.first}
-	}
-	var errs []error
-	for _, t := range in.tools {
-		errs = append(errs, t.ops.Close(ctx))
+	if in.instance != nil {
+		errs = append(errs, in.instance.Release())
 	}
 	return errors.Join(errs...)
 }

@@ -1,52 +1,26 @@
 package statefulkafka
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"net"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 )
 
-// configError is an error that no retry can mend.
-type configError struct{ error }
-
-func refuse(format string, args ...any) error { return &configError{fmt.Errorf(format, args...)} }
-
-// source fetches the partitions of all tasks with one client.
+// source fetches the partitions of one run of a task. It has a client of its own,
+// so that nothing that was fetched for a run comes to the next one.
 type source struct {
-	cfg        config
-	log        *service.Logger
-	client     *kgo.Client
-	admin      *kadm.Client
-	partitions int
-	runners    []*host.Runner
-	parts      [][]*part // by task and topic
-
-	hungry  chan struct{} // a task has nothing to do
-	confirm chan struct{} // a task wants to know the ends
-	warned  atomic.Int64  // when the last warning was logged, Unix seconds
-	found   atomic.Bool   // connect is over
-}
-
-// OnBrokerConnect is a hook of the client: while all partitions stand at their end,
-// nothing else would tell that the brokers are away.
-func (s *source) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
-	if err != nil && s.found.Load() && !errors.Is(err, context.Canceled) {
-		s.warn("Broker %s cannot be reached: %v", net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))), err)
-	}
+	cluster *cluster
+	task    int32
+	client  *kgo.Client
+	runner  *host.Runner
+	parts   []*part // by topic
+	hungry  chan struct{}
 }
 
 // part is what the source knows of one partition.
@@ -72,131 +46,45 @@ func (x *part) load() int64 {
 	return (x.delivered - x.merged) * max(x.bytes/max(x.delivered, 1), recordBytes) / recordBytes
 }
 
-// connectTimeout bounds one attempt to reach the brokers.
-const connectTimeout = 15 * time.Second
+const (
+	fetchPartitionBytes = 512 << 10
+	fetchBytes          = 2 << 20
+	fetchWait           = time.Second
+)
 
-// connect finds the partitions of the topics and where to begin.
-func connect(ctx context.Context, cfg config, log *service.Logger) (*source, error) {
-	s := &source{
-		cfg: cfg, log: log,
-		hungry: make(chan struct{}, 1), confirm: make(chan struct{}, 1),
+// open makes the source of a task, which reads its topics from the given offsets on.
+func (c *cluster) open(p int32, from map[string]int64) (*source, error) {
+	s := &source{cluster: c, task: p, hungry: make(chan struct{}, 1)}
+	assign := map[string]map[int32]kgo.Offset{}
+	for _, t := range c.cfg.topics {
+		x := &part{topic: t, partition: p, position: from[t], asked: -1, end: -1}
+		if end, ok := c.ends.Lookup(t, p); ok {
+			x.end = end.Offset
+		}
+		s.parts = append(s.parts, x)
+		assign[t] = map[int32]kgo.Offset{p: kgo.NewOffset().At(from[t])}
 	}
-	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.WithHooks(s),
-		kgo.SeedBrokers(cfg.brokers...),
-		kgo.ClientID("tidemark-" + cfg.group),
+	var err error
+	s.client, err = kgo.NewClient(c.options(
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // positions have to count them to come to the end
 		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxWait(fetchWait),
-	}, cfg.client...)...)
-	if err != nil {
-		return nil, refuse("%s: %w", fieldBrokers, err)
-	}
-	s.client, s.admin = client, kadm.NewClient(client)
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	if err := s.find(ctx); err != nil {
-		client.Close()
-		return nil, err
-	}
-	s.found.Store(true)
-	return s, nil
+		kgo.ConsumePartitions(assign),
+	)...)
+	return s, err
 }
 
-const (
-	fetchPartitionBytes = 512 << 10
-	fetchBytes          = 8 << 20
-	fetchWait           = time.Second
-)
-
-func (s *source) find(ctx context.Context) error {
-	if err := s.checkTopics(ctx); err != nil {
-		return err
-	}
-	starts, err := s.admin.ListStartOffsets(ctx, s.cfg.topics...)
-	if err := errors.Join(err, starts.Error()); err != nil {
-		return fmt.Errorf("list start offsets: %w", err)
-	}
-	ends, err := s.admin.ListCommittedOffsets(ctx, s.cfg.topics...)
-	if err := errors.Join(err, ends.Error()); err != nil {
-		return fmt.Errorf("list end offsets: %w", err)
-	}
-	assign := map[string]map[int32]kgo.Offset{}
-	for p := range s.partitions {
-		var list []*part
-		for _, t := range s.cfg.topics {
-			start, _ := starts.Lookup(t, int32(p))
-			x := &part{topic: t, partition: int32(p), position: start.Offset, asked: -1, end: -1}
-			if s.cfg.stopAtEnd {
-				end, _ := ends.Lookup(t, int32(p))
-				x.end = end.Offset
-			}
-			list = append(list, x)
-			if assign[t] == nil {
-				assign[t] = map[int32]kgo.Offset{}
-			}
-			assign[t][int32(p)] = kgo.NewOffset().At(start.Offset)
-		}
-		s.parts = append(s.parts, list)
-	}
-	s.client.AddConsumePartitions(assign)
-	return nil
-}
-
-// checkTopics makes sure that the topics can be read as tasks.
-func (s *source) checkTopics(ctx context.Context) error {
-	topics, err := s.admin.ListTopics(ctx, s.cfg.topics...)
-	if err != nil {
-		return fmt.Errorf("no broker at %v answers: %w", s.cfg.brokers, err)
-	}
-	for _, name := range s.cfg.topics {
-		t, ok := topics[name]
-		switch {
-		case !ok || errors.Is(t.Err, kerr.UnknownTopicOrPartition):
-			return refuse("topic %q does not exist at %v: create it with `tidemark topics create`", name, s.cfg.brokers)
-		case errors.Is(t.Err, kerr.InvalidTopicException):
-			return refuse("topic %q: the name is not valid", name)
-		case t.Err != nil:
-			return fmt.Errorf("topic %q: %w", name, t.Err)
-		}
-		n := len(t.Partitions)
-		if s.partitions == 0 {
-			s.partitions = n
-		}
-		if n != s.partitions {
-			return refuse("topics differ in their number of partitions: %s has %d, %s has %d; tasks need the same: create them anew with `tidemark topics create --partitions N`",
-				s.cfg.topics[0], s.partitions, name, n)
-		}
-	}
-	configs, err := s.admin.DescribeTopicConfigs(ctx, s.cfg.topics...)
-	if err != nil {
-		return fmt.Errorf("describe topics: %w", err)
-	}
-	for _, c := range configs {
-		for _, kv := range c.Configs {
-			if kv.Key == "message.timestamp.type" && kv.Value != nil && *kv.Value == "LogAppendTime" {
-				return refuse("topic %q has message.timestamp.type=LogAppendTime: the broker would overwrite event times; set it to CreateTime", c.Name)
-			}
-		}
-	}
-	return nil
-}
-
-func (s *source) close() { s.client.Close() }
-
-// warn logs at most one line in 30 seconds.
-func (s *source) warn(format string, args ...any) {
-	now := time.Now().Unix()
-	last := s.warned.Load()
-	if now-last >= 30 && s.warned.CompareAndSwap(last, now) {
-		s.log.Warnf(format, args...)
-	}
+// read fetches for the runner until ctx ends, and closes the source.
+func (s *source) read(ctx context.Context) {
+	defer s.client.Close()
+	defer s.cluster.reads(s)()
+	s.poll(ctx)
 }
 
 // Records of up to recordBytes that may wait in a task: beyond softLimit per partition on average the
-// source fetches only when a task starves; a partition beyond hardLimit is paused,
+// source fetches only when its task starves; a partition beyond hardLimit is paused,
 // which throws away what was fetched for it, so that happens only when its
 // neighbours lag far behind in event time.
 const (
@@ -206,7 +94,6 @@ const (
 	recordBytes = 512
 )
 
-// poll fetches until ctx ends.
 func (s *source) poll(ctx context.Context) {
 	for {
 		if s.full() {
@@ -221,42 +108,33 @@ func (s *source) poll(ctx context.Context) {
 			return
 		}
 		fetches.EachError(func(topic string, p int32, err error) {
-			s.warn("Fetching %s/%d: %v", topic, p, err)
+			s.cluster.warn("Fetching %s/%d: %v", topic, p, err)
 		})
-		fetches.EachPartition(func(f kgo.FetchTopicPartition) { s.deliver(f) })
+		fetches.EachPartition(s.deliver)
 	}
 }
 
-// full tells whether enough records wait to keep the tasks busy.
+// full tells whether enough records wait to keep the task busy.
 func (s *source) full() bool {
 	n := int64(0)
-	for _, list := range s.parts {
-		for _, x := range list {
-			x.mu.Lock()
-			n += x.load()
-			x.mu.Unlock()
-		}
+	for _, x := range s.parts {
+		x.mu.Lock()
+		n += x.load()
+		x.mu.Unlock()
 	}
-	return n >= int64(softLimit*len(s.cfg.topics)*s.partitions)
+	return n >= int64(softLimit*len(s.parts))
 }
 
-func (s *source) lookup(topic string, p int32) (i int, x *part) {
-	if int(p) < len(s.parts) {
-		for i, x := range s.parts[p] {
-			if x.topic == topic {
-				return i, x
-			}
-		}
-	}
-	return 0, nil
-}
-
-// deliver hands the records of one partition to its task.
+// deliver hands the records of one partition to the task.
 func (s *source) deliver(f kgo.FetchTopicPartition) {
-	i, x := s.lookup(f.Topic, f.Partition)
-	if x == nil || len(f.Records) == 0 {
-		return
+	for i, x := range s.parts {
+		if x.topic == f.Topic && x.partition == f.Partition && len(f.Records) > 0 {
+			s.deliverTo(i, x, f)
+		}
 	}
+}
+
+func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.finished {
@@ -283,9 +161,8 @@ func (s *source) deliver(f kgo.FetchTopicPartition) {
 		x.bytes += int64(len(r.Key) + len(r.Value))
 		rows = append(rows, event.Row{Time: event.TimeOf(r.Timestamp), Source: &places[k]})
 	}
-	run := s.runners[x.partition]
 	atEnd := f.HighWatermark == f.LastStableOffset && x.position == f.HighWatermark
-	run.Deliver(i, rows, atEnd)
+	s.runner.Deliver(i, rows, x.position, atEnd)
 	x.delivered += int64(len(rows))
 	s.finishAtEnd(i, x)
 	if x.load() > hardLimit && !x.paused && !x.finished {
@@ -294,30 +171,64 @@ func (s *source) deliver(f kgo.FetchTopicPartition) {
 	}
 }
 
-// feed is the view that one task's runner has of the source.
-func (s *source) feed(p int) host.Feed { return taskFeed{s, p} }
-
-type taskFeed struct {
-	s *source
-	p int
+// finishAtEnd tells the task that a bounded run has read all that it will read of x,
+// its partition i. The caller holds x.mu.
+func (s *source) finishAtEnd(i int, x *part) {
+	if x.end >= 0 && x.position >= x.end && !x.finished {
+		x.finished = true
+		s.runner.Finish(i, x.position)
+		s.client.PauseFetchPartitions(map[string][]int32{x.topic: {x.partition}})
+	}
 }
 
-func (f taskFeed) Hungry() { signal(f.s.hungry) }
+// stands tells the task where the broker says that its partition i ends. It returns
+// whether the partition stands before its end since it was last asked.
+func (s *source) stands(i int, stable, high int64) (stuck bool) {
+	x := s.parts[i]
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s.finishAtEnd(i, x) // a bounded run may have nothing to read
+	if stable == high && x.position == high {
+		s.runner.ConfirmEnd(i)
+	}
+	stuck = x.position < stable && x.position == x.asked && !x.paused && !x.finished
+	x.asked = x.position
+	return stuck
+}
 
-func (f taskFeed) Confirm() { signal(f.s.confirm) }
+// skipDeleted moves on where records were deleted before they were read. They are
+// lost, which is told; waiting for them would be no better.
+func (x *part) skipDeleted(start int64, log *service.Logger) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if start > x.position {
+		log.Errorf("The records %d to %d of %s/%d were deleted before they were read: does the topic have retention.ms=-1?",
+			x.position, start-1, x.topic, x.partition)
+		x.position = start
+	}
+}
 
-func (f taskFeed) Drained(i int, merged int64) {
-	x := f.s.parts[f.p][i]
+// The rest is the view that the runner has of its source.
+
+// Hungry tells that the task has nothing to do.
+func (s *source) Hungry() { signal(s.hungry) }
+
+// Confirm asks for the ends of the partitions.
+func (s *source) Confirm() { signal(s.cluster.confirm) }
+
+// Drained tells how many of the records of partition i are merged.
+func (s *source) Drained(i int, merged int64) {
+	x := s.parts[i]
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.merged = merged
 	load := x.load()
 	if x.paused && !x.finished && load < hardLimit/2 {
 		x.paused = false
-		f.s.client.ResumeFetchPartitions(map[string][]int32{x.topic: {x.partition}})
+		s.client.ResumeFetchPartitions(map[string][]int32{x.topic: {x.partition}})
 	}
 	if load < softLimit {
-		signal(f.s.hungry)
+		signal(s.hungry)
 	}
 }
 
@@ -326,91 +237,4 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// confirmPause is the least time between two questions for the ends.
-const confirmPause = 50 * time.Millisecond
-
-// confirmEnds asks the brokers for the ends of the partitions whenever a task
-// waits, and tells the tasks which of them it has come to. An end is confirmed
-// only where nothing of an open transaction lies before it.
-func (s *source) confirmEnds(ctx context.Context) {
-	for {
-		select {
-		case <-s.confirm:
-		case <-ctx.Done():
-			return
-		}
-		if err := s.askEnds(ctx); err != nil && ctx.Err() == nil {
-			s.warn("Kafka does not tell the ends of the topics: %v", err)
-		}
-		select {
-		case <-time.After(confirmPause):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (s *source) askEnds(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	// Where some brokers do not answer, the answers of the others still count.
-	stable, err1 := s.admin.ListCommittedOffsets(ctx, s.cfg.topics...)
-	high, err2 := s.admin.ListEndOffsets(ctx, s.cfg.topics...)
-	err := cmp.Or(err1, err2)
-	var stuck []*part
-	for _, list := range s.parts {
-		for i, x := range list {
-			lso, ok1 := stable.Lookup(x.topic, x.partition)
-			hw, ok2 := high.Lookup(x.topic, x.partition)
-			if perr := cmp.Or(lso.Err, hw.Err); perr != nil && err == nil {
-				err = fmt.Errorf("%s/%d: %w", x.topic, x.partition, perr)
-			}
-			if !ok1 || !ok2 || lso.Err != nil || hw.Err != nil {
-				continue
-			}
-			x.mu.Lock()
-			s.finishAtEnd(i, x) // a bounded run may have nothing to read
-			if lso.Offset == hw.Offset && x.position == hw.Offset {
-				s.runners[x.partition].ConfirmEnd(i)
-			}
-			if x.position < lso.Offset && x.position == x.asked && !x.paused && !x.finished {
-				stuck = append(stuck, x)
-			}
-			x.asked = x.position
-			x.mu.Unlock()
-		}
-	}
-	if len(stuck) > 0 {
-		err = cmp.Or(err, s.skipDeleted(ctx, stuck))
-	}
-	return err
-}
-
-// finishAtEnd tells the task that a bounded run has read all that it will read of x,
-// partition i of its task. The caller holds x.mu.
-func (s *source) finishAtEnd(i int, x *part) {
-	if x.end >= 0 && x.position >= x.end && !x.finished {
-		x.finished = true
-		s.runners[x.partition].Finish(i)
-		s.client.PauseFetchPartitions(map[string][]int32{x.topic: {x.partition}})
-	}
-}
-
-// skipDeleted moves on where records were deleted before they were read. They are
-// lost, which is told; waiting for them would be no better.
-func (s *source) skipDeleted(ctx context.Context, stuck []*part) error {
-	starts, err := s.admin.ListStartOffsets(ctx, s.cfg.topics...)
-	for _, x := range stuck {
-		start, ok := starts.Lookup(x.topic, x.partition)
-		x.mu.Lock()
-		if ok && start.Err == nil && start.Offset > x.position {
-			s.log.Errorf("The records %d to %d of %s/%d were deleted before they were read: does the topic have retention.ms=-1?",
-				x.position, start.Offset-1, x.topic, x.partition)
-			x.position = start.Offset
-		}
-		x.mu.Unlock()
-	}
-	return err
 }

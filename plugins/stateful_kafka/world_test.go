@@ -1,6 +1,7 @@
 package statefulkafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -37,6 +40,10 @@ type world struct {
 	begun   time.Time
 	opts    []kgo.Opt // more settings of the streams' Kafka clients
 	ledger  *ledger   // of the streams' outputs
+	db      *database // that the streams' outputs write to; nil for none
+	disk    vfs.FS    // of the first machine
+	// machines are where processes run; they are made when they are asked for.
+	machines []*machine
 }
 
 // small makes fetches small, so that a run takes many.
@@ -46,7 +53,7 @@ var small = []kgo.Opt{kgo.FetchMaxPartitionBytes(500), kgo.MaxConcurrentFetches(
 func inWorld(t *testing.T, test func(w *world), opts ...kfake.Opt) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{T: t, begun: time.Now()}
+		w := &world{T: t, begun: time.Now(), disk: vfs.NewMem()}
 		w.up(opts...)
 		defer w.down()
 		test(w)
@@ -99,6 +106,7 @@ func (w *world) produce(records ...*kgo.Record) {
 // stream is a running stream and what came out of it.
 type stream struct {
 	w       *world
+	in      atomic.Pointer[input]
 	hub     *host.Hub
 	monitor *host.Monitor
 	log     *logged
@@ -146,9 +154,16 @@ func (l *logged) String() string {
 	return l.all.String()
 }
 
-// start runs a stream with the config of its input, in which the brokers, the group
-// and stop_at_end are set unless it says otherwise.
+// start runs a stream with the config of its input, in which brokers and group
+// are set unless it says otherwise.
 func (w *world) start(input string, take taker) *stream {
+	w.Helper()
+	return w.machine(0).start(input, take)
+}
+
+// start runs a stream on a machine.
+func (p *machine) start(input string, take taker) *stream {
+	w := p.w
 	w.Helper()
 	s := &stream{w: w, log: &logged{}, done: make(chan struct{}), take: take}
 	env := service.GlobalEnvironment().Clone()
@@ -159,11 +174,20 @@ func (w *world) start(input string, take taker) *stream {
 				return nil, err
 			}
 		}
+		if w.db != nil {
+			if err := s.hub.Attach(context.Background(), w.db); err != nil {
+				return nil, err
+			}
+		}
 		in, err := newInput(conf, res)
 		if err != nil {
 			return nil, err
 		}
-		in.cfg.client = append([]kgo.Opt{kgo.Dialer(w.net.DialContext)}, w.opts...)
+		if in.cfg.stateDir != "" {
+			in.cfg.fs, in.cfg.instance = p.disk, p.name
+		}
+		in.cfg.client = append([]kgo.Opt{kgo.Dialer(p.dial)}, w.opts...)
+		s.in.Store(in)
 		return in, nil
 	}); err != nil {
 		w.Fatal(err)
@@ -207,6 +231,11 @@ func (s *stream) consume(_ context.Context, b service.MessageBatch) error {
 			return err
 		}
 	}
+	if s.w.db != nil {
+		if err := s.w.db.write(s.w, b); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range b {
@@ -242,37 +271,56 @@ func (s *stream) all() service.MessageBatch {
 	return slices.Clone(s.messages)
 }
 
+// row is the value of a row, and which emission wrote it.
+type row struct {
+	task            int64
+	generation, seq int64
+	text            string
+}
+
+// after tells whether r was emitted after o.
+func (r row) after(o row) bool {
+	return cmp.Or(cmp.Compare(r.generation, o.generation), cmp.Compare(r.seq, o.seq)) > 0
+}
+
+// rowOf reads a message that is a row, and its key.
+func rowOf(t testing.TB, m *service.Message, key ...string) (id string, r row) {
+	t.Helper()
+	v, err := m.AsStructured()
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := v.(map[string]any)
+	op, _ := m.MetaGet(host.MetaOperator)
+	number := func(key string) int64 {
+		n, _ := m.MetaGetMut(key)
+		return n.(int64)
+	}
+	r = row{task: number(host.MetaTask), generation: number(host.MetaGeneration), seq: number(host.MetaSeq)}
+	id = fmt.Sprint(op, r.task)
+	for _, k := range append([]string{"window_start"}, key...) {
+		id += fmt.Sprint("|", object[k])
+	}
+	text, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.text = fmt.Sprintf("%s/%d %s", op, r.task, text)
+	return id, r
+}
+
 // rows are the last rows of each window, as "operator {...}", in alphabetical order;
-// seq decides which is the last.
+// generation and seq decide which is the last.
 func (s *stream) rows(key ...string) []string {
 	s.w.Helper()
-	type last struct {
-		seq  int64
-		text string
-	}
-	rows := map[string]last{}
+	rows := map[string]row{}
 	for _, m := range s.all() {
 		if kind, _ := m.MetaGet(host.MetaKind); kind != host.KindRow {
 			continue
 		}
-		v, err := m.AsStructured()
-		if err != nil {
-			s.w.Fatal(err)
-		}
-		object := v.(map[string]any)
-		op, _ := m.MetaGet(host.MetaOperator)
-		number, _ := m.MetaGetMut(host.MetaTask)
-		id := fmt.Sprint(op, number)
-		for _, k := range append([]string{"window_start"}, key...) {
-			id += fmt.Sprint("|", object[k])
-		}
-		text, err := json.Marshal(object)
-		if err != nil {
-			s.w.Fatal(err)
-		}
-		seq, _ := m.MetaGetMut(host.MetaSeq)
-		if n := seq.(int64); n > rows[id].seq {
-			rows[id] = last{n, fmt.Sprintf("%s/%d %s", op, number, text)}
+		id, r := rowOf(s.w, m, key...)
+		if r.after(rows[id]) {
+			rows[id] = r
 		}
 	}
 	var list []string
@@ -283,6 +331,17 @@ func (s *stream) rows(key ...string) []string {
 	return list
 }
 
+// letterOf reads a message that is a dead letter.
+func letterOf(t testing.TB, m *service.Message) string {
+	t.Helper()
+	v, err := m.AsStructured()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := v.(map[string]any)
+	return fmt.Sprintf("%v %v/%v@%v", o["reason"], o["topic"], o["partition"], o["offset"])
+}
+
 // letters are the dead letters as "reason topic/partition@offset".
 func (s *stream) letters() []string {
 	s.w.Helper()
@@ -291,12 +350,7 @@ func (s *stream) letters() []string {
 		if kind, _ := m.MetaGet(host.MetaKind); kind != host.KindDeadLetter {
 			continue
 		}
-		v, err := m.AsStructured()
-		if err != nil {
-			s.w.Fatal(err)
-		}
-		o := v.(map[string]any)
-		seen[fmt.Sprintf("%v %v/%v@%v", o["reason"], o["topic"], o["partition"], o["offset"])] = true
+		seen[letterOf(s.w, m)] = true
 	}
 	var list []string
 	for text := range seen {
@@ -309,23 +363,31 @@ func (s *stream) letters() []string {
 // account is the account of an operator over all topics and tasks, after the end.
 func (s *stream) account(operator string) task.Counts {
 	s.w.Helper()
-	_, finished := s.monitor.State()
-	summary, ok := finished[""]
-	if !ok {
-		s.w.Fatalf("no summary\n%s", s.log)
-	}
-	var sum task.Counts
-	for _, l := range summary.Lines {
-		if !l.Counts.Balanced() {
-			s.w.Errorf("the account of %s for %s does not add up: %v", l.Operator, l.Topic, l.Counts)
+	return accounts(s)[operator]
+}
+
+// accounts add up what streams account for, by operator.
+func accounts(streams ...*stream) map[string]task.Counts {
+	all := map[string]task.Counts{}
+	for _, s := range streams {
+		s.w.Helper()
+		_, finished := s.monitor.State()
+		summary, ok := finished[""]
+		if !ok {
+			s.w.Fatalf("no summary\n%s", s.log)
 		}
-		if l.Operator == operator {
+		for _, l := range summary.Lines {
+			if !l.Counts.Balanced() {
+				s.w.Errorf("the account of %s for %s does not add up: %v", l.Operator, l.Topic, l.Counts)
+			}
+			sum := all[l.Operator]
 			for i, n := range l.Counts {
 				sum[i] += n
 			}
+			all[l.Operator] = sum
 		}
 	}
-	return sum
+	return all
 }
 
 func wantEqual(t interface {
@@ -333,7 +395,23 @@ func wantEqual(t interface {
 	Errorf(string, ...any)
 }, got, want []string) {
 	t.Helper()
-	if !slices.Equal(got, want) {
-		t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	if slices.Equal(got, want) {
+		return
 	}
+	if len(got)+len(want) > 20 { // where they differ is enough
+		all := got
+		got = without(got, want)
+		want = without(want, all)
+		got, want = got[:min(len(got), 10)], want[:min(len(want), 10)]
+	}
+	t.Errorf("got\n  %s\nwant\n  %s", strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+}
+
+func without(list, other []string) (rest []string) {
+	for _, x := range list {
+		if !slices.Contains(other, x) {
+			rest = append(rest, x)
+		}
+	}
+	return rest
 }

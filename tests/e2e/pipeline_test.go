@@ -29,7 +29,7 @@ type pipeline struct {
 func newPipeline(t testing.TB, partitions int) *pipeline {
 	t.Helper()
 	p := &pipeline{TB: t, kafka: kit.Kafka(t), pg: kit.Postgres(t)}
-	p.env = []string{"KAFKA_BROKERS=" + p.kafka.Addr(), "POSTGRES_DSN=" + p.pg.DSN}
+	p.env = []string{"KAFKA_BROKERS=" + p.kafka.Addr(), "POSTGRES_DSN=" + p.pg.DSN, "TIDEMARK_STATE_DIR=" + t.TempDir()}
 	p.kafka.Reset(t, 0)
 	p.run("topics", "create", "--partitions", strconv.Itoa(partitions))
 	p.run("db", "migrate")

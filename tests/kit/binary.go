@@ -16,7 +16,7 @@ const (
 
 var built struct {
 	sync.Mutex
-	path string
+	paths map[string]string // by build tag
 }
 
 // Binary is the path of the tidemark binary: $TIDEMARK_BINARY, or built from this
@@ -27,13 +27,26 @@ func Binary(t testing.TB) string {
 	if path := os.Getenv(binaryEnv); path != "" {
 		return path
 	}
+	return build(t, "")
+}
+
+// TaggedBinary is a binary built from this tree with a build tag, once per test
+// binary, such as one that has the faults of package fault.
+func TaggedBinary(t testing.TB, tag string) string {
+	t.Helper()
+	showSources(t)
+	return build(t, tag)
+}
+
+func build(t testing.TB, tag string) string {
+	t.Helper()
 	built.Lock()
 	defer built.Unlock()
-	if built.path != "" {
-		return built.path
+	if path := built.paths[tag]; path != "" {
+		return path
 	}
 	path := filepath.Join(Scratch(t), "tidemark")
-	args := []string{"build", "-o", path}
+	args := []string{"build", "-o", path, "-tags", tag}
 	if os.Getenv(raceEnv) != "" {
 		args = append(args, "-race")
 	}
@@ -42,7 +55,10 @@ func Binary(t testing.TB) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("kit: building tidemark: %v\n%s", err, out)
 	}
-	built.path = path
+	if built.paths == nil {
+		built.paths = map[string]string{}
+	}
+	built.paths[tag] = path
 	return path
 }
 

@@ -35,6 +35,7 @@ func (b *Broker) Reset(t testing.TB, partitions int32, topics ...string) {
 		t.Fatal("kit: listing groups:", err)
 	}
 	if len(groups) > 0 {
+		expel(ctx, t, admin, groups.Groups())
 		deleted, err := admin.DeleteGroups(ctx, groups.Groups()...)
 		if err == nil {
 			err = deleted.Error()
@@ -64,6 +65,33 @@ func (b *Broker) Reset(t testing.TB, partitions int32, topics ...string) {
 	}
 	if len(topics) > 0 {
 		b.create(ctx, t, admin, partitions, topics)
+	}
+}
+
+// expel removes the static members of groups, who stay until their session ends when
+// their process has.
+func expel(ctx context.Context, t testing.TB, admin *kadm.Client, groups []string) {
+	t.Helper()
+	described, err := admin.DescribeGroups(ctx, groups...)
+	if err == nil {
+		err = described.Error()
+	}
+	if err != nil {
+		t.Fatal("kit: describing groups:", err)
+	}
+	for _, g := range described.Sorted() {
+		var instances []string
+		for _, m := range g.Members {
+			if m.InstanceID != nil {
+				instances = append(instances, *m.InstanceID)
+			}
+		}
+		if len(instances) == 0 {
+			continue
+		}
+		if _, err := admin.LeaveGroup(ctx, kadm.LeaveGroup(g.Group).InstanceIDs(instances...)); err != nil {
+			t.Fatal("kit: expelling members:", err)
+		}
 	}
 }
 

@@ -26,6 +26,9 @@ var (
 	// ErrTooLarge says that a value does not fit into the topic. No new attempt helps
 	// until somebody allows larger ones.
 	ErrTooLarge = errors.New("value too large for the changelog")
+	// ErrUnfit says that the topic cannot be the changelog of this group's tasks. No
+	// new attempt helps.
+	ErrUnfit = errors.New("it does not fit")
 	// errRenewed is the trap that the comment on Log tells of.
 	errRenewed = errors.New("the producer was renewed within a transaction")
 	// errClosed is what a log answers after Close.

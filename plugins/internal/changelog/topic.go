@@ -117,15 +117,15 @@ func create(ctx context.Context, admin *kadm.Client, name string, partitions int
 
 func check(ctx context.Context, admin *kadm.Client, name string, have, want int32) error {
 	if have != want {
-		return fmt.Errorf("it has %d partitions, the source topics have %d: state was written for %d tasks, and keys would leave theirs; `tidemark topics repartition` copies the sources into topics with another count",
-			have, want, have)
+		return fmt.Errorf("%w: it has %d partitions, the source topics have %d: state was written for %d tasks, and keys would leave theirs; `tidemark topics repartition` copies the sources into topics with another count",
+			ErrUnfit, have, want, have)
 	}
 	s, err := describe(ctx, admin, name)
 	if err != nil {
 		return err
 	}
 	if s.policy != compact {
-		return fmt.Errorf("%s=%s deletes state: set it to %s, then run `tidemark replay`", configPolicy, s.policy, compact)
+		return fmt.Errorf("%w: %s=%s deletes state: set it to %s, then run `tidemark replay`", ErrUnfit, configPolicy, s.policy, compact)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -28,10 +29,23 @@ type Options struct {
 	MaxOutOfOrderness event.Duration
 }
 
-// Batch is what a task hands to the outputs. Done is called once they have taken it.
+// Batch is what a task hands to the outputs. Done is called once they have taken
+// it, or with the error with which they refused it: then the run of the task is
+// over, and the next one emits again what was not committed.
 type Batch struct {
 	Messages service.MessageBatch
-	Done     func()
+	Done     func(err error)
+}
+
+// Keeper makes what a task has come to outlive its run.
+type Keeper interface {
+	// Commit makes the changed state of the task, its checkpoint in stored form and the
+	// number of its last emission durable, all or none. What it is given stays the
+	// caller's. After an error nothing is known, and the run is over.
+	Commit(ctx context.Context, seq int64, checkpoint []byte) error
+	// Ended tells that a bounded run has emitted all that there will be, as final. It
+	// changes nothing of what is committed.
+	Ended(ctx context.Context) error
 }
 
 // Feed is where a runner's records come from. Its methods do not wait and may be
@@ -49,14 +63,18 @@ type Feed interface {
 
 // Runner drives one task in a goroutine of its own: it takes the records that the
 // feed delivers, lets the task merge and process them, hands on what is emitted,
-// and commits. All its methods but Run are called by the feed.
+// and commits. Deliver, ConfirmEnd and Finish are the feed's to call, from any
+// goroutine.
 type Runner struct {
-	run  TaskRun
-	opts Options
-	hub  *Hub
-	feed Feed
-	task *task.Task
-	out  chan<- Batch
+	run    TaskRun
+	opts   Options
+	hub    *Hub
+	feed   Feed
+	task   *task.Task
+	keeper Keeper
+	out    chan<- Batch
+	stop   <-chan struct{}
+	quit   <-chan struct{}
 
 	mu    sync.Mutex
 	inbox []delivery
@@ -69,43 +87,52 @@ type Runner struct {
 	pending  service.MessageBatch
 	seq      int64
 	inflight inflight
-	told     event.Time // the watermark that the ledgers know
-	asked    time.Time  // when the ends were asked for under load
+	refused  context.CancelCauseFunc // ends the run when an output refuses a batch
+	kept     int64                   // the committed seq
+	place    []byte                  // the committed checkpoint
+	over     bool                    // event time was brought to its end, and must not be committed
+	told     progress                // what the ledgers know
+	asked    time.Time               // when the ends were asked for under load
 }
 
 // delivery is news of one partition, in its order.
 type delivery struct {
 	part     int
 	rows     []event.Row
-	end      bool // the broker confirmed that nothing follows
-	finished bool // a bounded run reads no further
+	next     int64 // offset behind rows, 0 without
+	end      bool  // the broker confirmed that nothing follows
+	finished bool  // a bounded run reads no further
 }
 
-// NewRunner makes the runner of one task.
-func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, out chan<- Batch) *Runner {
+// NewRunner makes the runner of one task, which goes on from where run and t stand.
+func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, keeper Keeper, out chan<- Batch) *Runner {
 	return &Runner{
-		run: run, opts: opts, hub: hub, feed: feed, task: t, out: out,
+		run: run, opts: opts, hub: hub, feed: feed, task: t, keeper: keeper, out: out,
 		wake: make(chan struct{}, 1), pushed: make([]int64, len(t.Sources)), ended: make([]bool, len(t.Sources)),
 		idle:     newIdleness(len(t.Sources), opts.IdleTimeout),
-		inflight: inflight{done: make(chan struct{}, 1)}, told: event.MinTime,
+		inflight: inflight{done: make(chan struct{}, 1)},
+		seq:      run.CommittedSeq, kept: run.CommittedSeq, place: t.Checkpoint().Append(nil),
+		told: progress{run, run.CommittedSeq, event.MinTime},
 	}
 }
 
-// Deliver hands records of partition i to the task. End tells that the broker has
-// confirmed the end behind them.
-func (r *Runner) Deliver(i int, rows []event.Row, end bool) {
-	r.post(delivery{part: i, rows: rows, end: end})
+// Deliver hands records of partition i to the task. Next is the offset behind them
+// and behind what else the partition holds there, such as control records. End tells
+// that the broker has confirmed the end at next.
+func (r *Runner) Deliver(i int, rows []event.Row, next int64, end bool) {
+	r.post(delivery{part: i, rows: rows, next: next, end: end})
 }
 
 // ConfirmEnd tells that the broker confirmed the end of partition i behind all that was delivered.
 func (r *Runner) ConfirmEnd(i int) { r.post(delivery{part: i, end: true}) }
 
-// Finish tells that a bounded run delivers no more of partition i.
-func (r *Runner) Finish(i int) { r.post(delivery{part: i, finished: true}) }
+// Finish tells that a bounded run delivers no more of partition i, of which everything
+// before the offset next is read.
+func (r *Runner) Finish(i int, next int64) { r.post(delivery{part: i, next: next, finished: true}) }
 
 func (r *Runner) post(d delivery) {
 	r.mu.Lock()
-	if confirmation := len(d.rows) == 0 && !d.finished; !confirmation || !r.ended[d.part] {
+	if confirmation := len(d.rows) == 0 && d.next == 0 && !d.finished; !confirmation || !r.ended[d.part] {
 		r.inbox = append(r.inbox, d)
 	} // else the inbox says so already: while the task stands, confirmations must not pile up
 	r.ended[d.part] = d.end
@@ -119,13 +146,64 @@ func (r *Runner) post(d delivery) {
 // Accounts are the accounts of the task. It may be called when Run has returned.
 func (r *Runner) Accounts() []task.Line { return r.task.Accounts() }
 
-// Run drives the task until ctx ends or a bounded run is over; then finished is true.
-func (r *Runner) Run(ctx context.Context) (finished bool, err error) {
-	if err := r.hub.Begin(ctx, r.run); err != nil {
-		return false, fmt.Errorf("begin task %d: %w", r.run.Task, err)
+// Run drives the task until it has to end or a bounded run is over; then finished is
+// true. When stop is closed it emits what has changed, commits and ends. When quit is
+// closed the outputs take nothing more: then it commits what they have taken if
+// nothing is left that they have not, and ends. When ctx ends, and after an error,
+// what was not committed is lost with the task.
+func (r *Runner) Run(ctx context.Context, stop, quit <-chan struct{}) (finished bool, err error) {
+	r.stop, r.quit = stop, quit
+	ctx, r.refused = context.WithCancelCause(ctx)
+	defer r.refused(nil)
+	if err := r.begin(ctx); err != nil {
+		return false, err
 	}
 	defer r.hub.End(r.run)
+	finished, err = r.loop(ctx)
+	if errors.Is(err, errQuit) {
+		return false, r.settle(ctx)
+	}
+	return finished, orCause(ctx, err)
+}
 
+// begin tells the ledgers of the run. They may wait for their database; who has to end
+// does not wait with them, as nothing has begun.
+func (r *Runner) begin(ctx context.Context) error {
+	telling, told := until(ctx, r.stop, r.quit)
+	defer told()
+	if err := r.hub.Begin(telling, r.run); err != nil {
+		return fmt.Errorf("begin: %w", orCause(ctx, err))
+	}
+	return nil
+}
+
+// until is a context that ends when one of the channels is closed.
+func until(ctx context.Context, channels ...<-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	for _, c := range channels {
+		go func() {
+			select {
+			case <-c:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, cancel
+}
+
+// errQuit says that the outputs take nothing more.
+var errQuit = errors.New("quit")
+
+// orCause is err, or why ctx ended if that is what err says.
+func orCause(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 	emitted, committed := time.Now(), time.Now()
 	for {
 		r.receive()
@@ -138,8 +216,12 @@ func (r *Runner) Run(ctx context.Context) (finished bool, err error) {
 			r.task.Flush(&r.sink)
 			emitted = now
 		}
+		r.stamp()
 		if err := r.send(ctx); err != nil {
 			return false, err
+		}
+		if closed(r.stop) {
+			return false, r.commit(ctx)
 		}
 		if now.Sub(committed) >= r.opts.CommitInterval {
 			if err := r.commit(ctx); err != nil {
@@ -160,6 +242,15 @@ func (r *Runner) Run(ctx context.Context) (finished bool, err error) {
 	}
 }
 
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
 // receive moves what the feed delivered to the sources of the task.
 func (r *Runner) receive() {
 	r.mu.Lock()
@@ -175,6 +266,7 @@ func (r *Runner) receive() {
 			s.Push(d.rows[i])
 		}
 		r.pushed[d.part] += int64(len(d.rows))
+		s.Reach(d.next)
 		if len(d.rows) > 0 {
 			r.idle.deliver(d.part, now)
 		}
@@ -269,37 +361,27 @@ func (r *Runner) wait(ctx context.Context, commit time.Time) error {
 		return ctx.Err()
 	case <-r.wake:
 	case <-timer.C:
+	case <-r.stop:
+	case <-r.quit:
+		return errQuit
 	}
 	return nil
 }
 
-// send hands what was emitted to the outputs. It blocks while they are busy: that
-// is how they slow the task down.
-func (r *Runner) send(ctx context.Context) error {
+// stamp makes messages of what was emitted.
+func (r *Runner) stamp() {
 	for i := range r.sink.Rows {
-		r.stamp(outgoing(&r.sink.Rows[i]))
+		r.number(outgoing(&r.sink.Rows[i]))
 	}
 	for i := range r.sink.Rejects {
-		r.stamp(DeadLetter(&r.sink.Rejects[i]))
+		r.number(DeadLetter(&r.sink.Rejects[i]))
 	}
 	clear(r.sink.Rows)
 	clear(r.sink.Rejects)
 	r.sink.Rows, r.sink.Rejects = r.sink.Rows[:0], r.sink.Rejects[:0]
-	for len(r.pending) > 0 {
-		n := min(len(r.pending), r.opts.BatchSize)
-		b := Batch{Messages: r.pending[:n:n], Done: r.inflight.add()}
-		select {
-		case r.out <- b:
-			r.pending = r.pending[n:]
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	r.pending = nil
-	return nil
 }
 
-func (r *Runner) stamp(m *service.Message) {
+func (r *Runner) number(m *service.Message) {
 	r.seq++
 	m.MetaSetMut(MetaStream, r.run.Stream)
 	m.MetaSetMut(MetaTask, int64(r.run.Task))
@@ -308,92 +390,34 @@ func (r *Runner) stamp(m *service.Message) {
 	r.pending = append(r.pending, m)
 }
 
-// commit makes sure that the outputs have taken everything that follows from what
-// was merged so far, and tells the ledgers how far that is. State is kept in
-// memory, so nothing is committed that a restart could resume from: the ledgers'
-// seq stays where the run began.
-func (r *Runner) commit(ctx context.Context) error {
-	r.task.Flush(&r.sink)
-	if err := r.settleOutputs(ctx); err != nil {
-		return err
-	}
-	return r.advance(ctx, r.task.Watermark())
-}
-
-func (r *Runner) settleOutputs(ctx context.Context) error {
-	if err := r.send(ctx); err != nil {
-		return err
-	}
-	return r.inflight.wait(ctx)
-}
-
-func (r *Runner) advance(ctx context.Context, w event.Time) error {
-	if !r.task.HasSeenRecord() {
-		w = event.MinTime
-	}
-	if w == r.told {
-		return nil
-	}
-	r.told = w
-	if err := r.hub.Advance(ctx, r.run, r.run.CommittedSeq, w); err != nil {
-		return fmt.Errorf("commit task %d: %w", r.run.Task, err)
-	}
-	return nil
-}
-
-// end is the last step of a bounded run: commit, then close everything that is
-// open as if event time had come to its end. The last part is not committed.
-func (r *Runner) end(ctx context.Context) error {
-	if err := r.commit(ctx); err != nil {
-		return err
-	}
-	r.task.End(&r.sink)
-	if err := r.settleOutputs(ctx); err != nil {
-		return err
-	}
-	return r.advance(ctx, event.MaxTime)
-}
-
-// inflight counts batches that the outputs have not taken yet.
-type inflight struct {
-	mu   sync.Mutex
-	n    int
-	done chan struct{} // holds a token when n came to 0
-}
-
-// add counts a batch; the function that it returns is called once, when it is taken.
-func (f *inflight) add() func() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.n++
-	var once sync.Once
-	return func() {
-		once.Do(func() {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			if f.n--; f.n == 0 {
-				select {
-				case f.done <- struct{}{}:
-				default:
-				}
+// send hands messages to the outputs. It blocks while they are busy: that is how
+// they slow the task down.
+func (r *Runner) send(ctx context.Context) error {
+	for len(r.pending) > 0 {
+		n := min(len(r.pending), r.opts.BatchSize)
+		taken := r.inflight.add()
+		b := Batch{Messages: r.pending[:n:n], Done: func(err error) {
+			if err != nil {
+				r.refused(fmt.Errorf("an output refused %d messages: %w", n, err))
 			}
-		})
-	}
-}
-
-// wait returns when everything that was counted is taken.
-func (f *inflight) wait(ctx context.Context) error {
-	for {
-		f.mu.Lock()
-		n := f.n
-		f.mu.Unlock()
-		if n == 0 {
-			return nil
-		}
+			taken()
+		}}
 		select {
-		case <-f.done:
+		case r.out <- b:
+			r.pending = r.pending[n:]
+			continue
+		case <-r.quit:
+			taken()
+			return errQuit
 		case <-ctx.Done():
+			taken()
 			return ctx.Err()
 		}
 	}
+	r.pending = nil
+	return nil
 }
+
+// Settle waits until the outputs have taken or refused what the run handed to them,
+// at most until ctx ends: the next run's rows should come behind this one's.
+func (r *Runner) Settle(ctx context.Context) { _ = r.inflight.wait(ctx, nil) }

@@ -118,8 +118,32 @@ type rig struct {
 	// refill is called when the task has taken records.
 	refill func()
 
-	stop   context.CancelFunc
-	result chan error
+	// commit answers what the runner commits; nil takes everything.
+	commit func() error
+
+	finish, quit chan struct{}
+	stop         context.CancelFunc
+	result       chan error
+}
+
+// keptBy is a keeper that writes down what is committed.
+type keptBy struct{ *rig }
+
+func (k keptBy) Commit(_ context.Context, seq int64, checkpoint []byte) error {
+	c, err := task.ReadCheckpoint(checkpoint)
+	if err != nil {
+		return err
+	}
+	k.notes.add("commit seq %d, next %d and %d", seq, c.Position.Sources[0].Offset, c.Position.Sources[1].Offset)
+	if k.commit != nil {
+		return k.commit()
+	}
+	return nil
+}
+
+func (k keptBy) Ended(context.Context) error {
+	k.notes.add("ended")
+	return nil
 }
 
 var rigOptions = Options{
@@ -131,6 +155,7 @@ func newRig(t *testing.T, opts Options) *rig {
 	g := &rig{
 		t: t, notes: &notes{begun: time.Now()}, hub: newHub(service.MockResources()), op: &counter{schema: event.NewSchema("count", "n")},
 		out: make(chan Batch), sources: []*task.Source{{Topic: "a", Partition: 3}, {Topic: "b", Partition: 3}}, result: make(chan error, 1),
+		finish: make(chan struct{}), quit: make(chan struct{}),
 	}
 	g.ledger = &told{notes: g.notes}
 	if err := g.hub.Attach(t.Context(), g.ledger); err != nil {
@@ -141,7 +166,7 @@ func newRig(t *testing.T, opts Options) *rig {
 		t.Fatal(err)
 	}
 	run := TaskRun{Stream: "s", Task: 3, Generation: 7, CommittedSeq: 40}
-	g.run = NewRunner(run, opts, g.hub, g, task.New(chain, g.sources, opts.MaxOutOfOrderness), g.out)
+	g.run = NewRunner(run, opts, g.hub, g, task.New(chain, g.sources, opts.MaxOutOfOrderness), keptBy{g}, g.out)
 	return g
 }
 
@@ -169,10 +194,15 @@ func (g *rig) start() {
 	ctx, stop := context.WithCancel(g.t.Context())
 	g.stop = stop
 	go func() {
-		finished, err := g.run.Run(ctx)
+		finished, err := g.run.Run(ctx, g.finish, g.quit)
 		g.notes.add("run ends, finished %v", finished)
 		g.result <- err
 	}()
+}
+
+// deliver hands rows of partition i to the runner.
+func (g *rig) deliver(i int, rows []event.Row, end bool) {
+	g.run.Deliver(i, rows, rows[len(rows)-1].Source.Offset+1, end)
 }
 
 // rows makes n records, a millisecond apart from ms on, of partition i.
@@ -208,7 +238,7 @@ func (g *rig) collect() {
 		for {
 			select {
 			case b := <-g.out:
-				go func(b Batch) { b.Done() }(b)
+				go func(b Batch) { b.Done(nil) }(b)
 			case <-done:
 				return
 			}
@@ -233,14 +263,14 @@ func TestEmitsWhenCaughtUp(t *testing.T) {
 		synctest.Wait()
 		g.notes.want(t, "0s begin 3 generation 7 seq 40")
 		time.Sleep(1234 * time.Millisecond)
-		g.run.Deliver(0, g.rows(0, 5000, 3), true)
+		g.deliver(0, g.rows(0, 5000, 3), true)
 		b := g.take()
 		g.notes.want(t, `1.234s output {"n":3}`)
-		b.Done()
+		b.Done(nil)
 		time.Sleep(10 * time.Millisecond)
-		g.run.Deliver(0, g.rows(0, 5003, 1), true)
+		g.deliver(0, g.rows(0, 5003, 1), true)
 		b = g.take()
-		b.Done()
+		b.Done(nil)
 		g.notes.want(t, `1.244s output {"n":4}`)
 		g.end(context.Canceled)
 	})
@@ -256,8 +286,8 @@ func TestEmitsUnderLoad(t *testing.T) {
 		g.op.echo = true // so that each step has output, whose slowness lets time pass
 		ms := event.Time(0)
 		load := func() {
-			g.run.Deliver(0, g.rows(0, ms, 10), false)
-			g.run.Deliver(1, g.rows(1, ms, 10), false)
+			g.deliver(0, g.rows(0, ms, 10), false)
+			g.deliver(1, g.rows(1, ms, 10), false)
 			ms += 10
 		}
 		load()
@@ -272,7 +302,7 @@ func TestEmitsUnderLoad(t *testing.T) {
 				}
 			}
 			time.Sleep(70 * time.Millisecond)
-			b.Done()
+			b.Done(nil)
 		}
 		if len(flushes) < 5 {
 			t.Fatalf("flushed at %v only", flushes)
@@ -296,10 +326,10 @@ func TestStarvingIsNotCaughtUp(t *testing.T) {
 		g.start()
 		synctest.Wait()
 		time.Sleep(500 * time.Millisecond)
-		g.run.Deliver(0, g.rows(0, 5000, 5), false)
-		g.run.Deliver(1, g.rows(1, 5000, 1), false)
+		g.deliver(0, g.rows(0, 5000, 5), false)
+		g.deliver(1, g.rows(1, 5000, 1), false)
 		b := g.take() // merged up to 5000, then waits for partition B
-		b.Done()
+		b.Done(nil)
 		// The last flush of nothing was at most 100 ms before the records came.
 		if at := time.Since(g.notes.begun); at < 1400*time.Millisecond || at > 1600*time.Millisecond {
 			t.Errorf("emitted at %v", at)
@@ -318,33 +348,33 @@ func TestCommitWaitsForOutputs(t *testing.T) {
 		synctest.Wait()
 		g.notes.take()
 
-		g.run.Deliver(0, g.rows(0, 5000, 1), true)
-		g.run.Deliver(1, g.rows(1, 6000, 1), true)
+		g.deliver(0, g.rows(0, 5000, 1), true)
+		g.deliver(1, g.rows(1, 6000, 1), true)
 		first := g.take()
-		g.run.Deliver(0, g.rows(0, 7000, 1), true)
-		g.run.Deliver(1, g.rows(1, 8000, 1), true)
+		g.deliver(0, g.rows(0, 7000, 1), true)
+		g.deliver(1, g.rows(1, 8000, 1), true)
 		second := g.take()
 		g.notes.take()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		g.notes.want(t) // nothing is committed
-		second.Done()
+		second.Done(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		g.notes.want(t)
-		first.Done()
-		first.Done() // an output that acknowledges twice counts once
+		first.Done(nil)
+		first.Done(nil) // an output that acknowledges twice counts once
 		synctest.Wait()
-		g.notes.want(t, "2m0s advance 3 seq 40 to 6000")
+		g.notes.want(t, "2m0s commit seq 42, next 3 and 4", "2m0s advance 3 seq 42 to 6000")
 		// The commit is over: the task goes on.
-		g.run.Deliver(1, g.rows(1, 8001, 1), true)
+		g.deliver(1, g.rows(1, 8001, 1), true)
 		b := g.take()
 		g.notes.want(t, `2m0s output {"n":5}`)
-		b.Done()
-		// A watermark that stands is told once.
+		b.Done(nil)
+		// What has not changed is committed and told once.
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		g.notes.want(t)
+		g.notes.want(t, "2m1s commit seq 43, next 3 and 5", "2m1s advance 3 seq 43 to 6000")
 		g.end(context.Canceled)
 	})
 }
@@ -356,19 +386,19 @@ func TestCommitStopsFeeding(t *testing.T) {
 		g := newRig(t, rigOptions)
 		g.confirming = []int{0, 1}
 		g.start()
-		g.run.Deliver(0, g.rows(0, 5000, 1), true)
-		g.run.Deliver(1, g.rows(1, 5000, 1), true)
+		g.deliver(0, g.rows(0, 5000, 1), true)
+		g.deliver(1, g.rows(1, 5000, 1), true)
 		b := g.take()
 		time.Sleep(2 * time.Second) // the commit waits by now
-		g.run.Deliver(0, g.rows(0, 9000, 1), true)
-		g.run.Deliver(1, g.rows(1, 9000, 1), true)
+		g.deliver(0, g.rows(0, 9000, 1), true)
+		g.deliver(1, g.rows(1, 9000, 1), true)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		g.notes.take()
-		b.Done()
+		b.Done(nil)
 		b = g.take()
-		g.notes.want(t, "3s advance 3 seq 40 to 4000", `3s output {"n":4}`)
-		b.Done()
+		g.notes.want(t, "3s commit seq 41, next 1 and 2", "3s advance 3 seq 41 to 4000", `3s output {"n":4}`)
+		b.Done(nil)
 		g.end(context.Canceled)
 	})
 }
@@ -378,18 +408,18 @@ func TestEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, rigOptions)
 		g.start()
-		g.run.Deliver(0, g.rows(0, 5000, 2), false)
-		g.run.Deliver(1, g.rows(1, 6000, 1), false)
-		g.run.Finish(0)
-		g.run.Finish(1)
+		g.deliver(0, g.rows(0, 5000, 2), false)
+		g.deliver(1, g.rows(1, 6000, 1), false)
+		g.run.Finish(0, g.offset)
+		g.run.Finish(1, g.offset)
 		b := g.take()
 		time.Sleep(3 * time.Second)
-		b.Done()
+		b.Done(nil)
 		if err := <-g.result; err != nil {
 			t.Fatal(err)
 		}
 		g.notes.want(t, "0s begin 3 generation 7 seq 40", `0s output {"n":3}`,
-			"3s advance 3 seq 40 to 5000", "3s advance 3 seq 40 to +inf", "3s run ends, finished true")
+			"3s commit seq 41, next 3 and 3", "3s advance 3 seq 41 to 5000", "3s advance 3 seq 41 to +inf", "3s ended", "3s run ends, finished true")
 		if len(g.hub.runs) != 0 {
 			t.Errorf("the hub keeps %v", g.hub.runs)
 		}
@@ -405,13 +435,13 @@ func TestEndWithoutRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, rigOptions)
 		g.start()
-		g.run.Finish(0)
+		g.run.Finish(0, g.offset)
 		time.Sleep(5 * time.Second)
-		g.run.Finish(1)
+		g.run.Finish(1, g.offset)
 		if err := <-g.result; err != nil {
 			t.Fatal(err)
 		}
-		g.notes.want(t, "0s begin 3 generation 7 seq 40", "5s run ends, finished true")
+		g.notes.want(t, "0s begin 3 generation 7 seq 40", "5s ended", "5s run ends, finished true")
 	})
 }
 
@@ -420,16 +450,16 @@ func TestEndBehindTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, rigOptions)
 		g.start()
-		g.run.Deliver(0, g.rows(0, event.TimeOf(time.Now().Add(rigOptions.MaxFuture))+1, 1), false)
-		g.run.Deliver(0, g.rows(0, event.MaxTime, 1), false)
-		g.run.Finish(0)
-		g.run.Finish(1)
+		g.deliver(0, g.rows(0, event.TimeOf(time.Now().Add(rigOptions.MaxFuture))+1, 1), false)
+		g.deliver(0, g.rows(0, event.MaxTime, 1), false)
+		g.run.Finish(0, g.offset)
+		g.run.Finish(1, g.offset)
 		b := g.take()
-		b.Done()
+		b.Done(nil)
 		if err := <-g.result; err != nil {
 			t.Fatal(err)
 		}
-		g.notes.want(t, "0s begin 3 generation 7 seq 40", "0s output dead_letter dead_letter", "0s run ends, finished true")
+		g.notes.want(t, "0s begin 3 generation 7 seq 40", "0s output dead_letter dead_letter", "0s commit seq 42, next 2 and 2", "0s advance 3 seq 42 to -inf", "0s ended", "0s run ends, finished true")
 	})
 }
 
@@ -440,7 +470,7 @@ func TestBeginFails(t *testing.T) {
 		g.ledger.begin = func() error { return broken }
 		g.start()
 		err := <-g.result
-		if !errors.Is(err, broken) || err.Error() != "begin task 3: no such table" {
+		if !errors.Is(err, broken) || err.Error() != "begin: no such table" {
 			t.Error(err)
 		}
 		if len(g.hub.runs) != 0 {
@@ -457,11 +487,11 @@ func TestStalledOutput(t *testing.T) {
 		g := newRig(t, rigOptions)
 		g.op.echo = true
 		g.start()
-		g.run.Deliver(0, g.rows(0, 5000, 5), false)
-		g.run.Deliver(1, g.rows(1, 5000, 1), true)
+		g.deliver(0, g.rows(0, 5000, 5), false)
+		g.deliver(1, g.rows(1, 5000, 1), true)
 		b := g.take()
-		b.Done()
-		g.run.Deliver(0, g.rows(0, 6000, 500), false) // of which the output takes none
+		b.Done(nil)
+		g.deliver(0, g.rows(0, 6000, 500), false) // of which the output takes none
 		for range 36_000 {
 			g.run.ConfirmEnd(1) // other tasks ask
 			time.Sleep(100 * time.Millisecond)
@@ -474,7 +504,7 @@ func TestStalledOutput(t *testing.T) {
 		}
 		g.collect()
 		for range 10 {
-			g.run.Deliver(0, g.rows(0, 7000, 1), false)
+			g.deliver(0, g.rows(0, 7000, 1), false)
 			g.run.ConfirmEnd(1)
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -487,7 +517,7 @@ func TestStalledOutput(t *testing.T) {
 		}
 		// The same for as long as the timeout, with an output that works, does.
 		for range 700 {
-			g.run.Deliver(0, g.rows(0, 8000, 1), false)
+			g.deliver(0, g.rows(0, 8000, 1), false)
 			g.run.ConfirmEnd(1)
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -509,16 +539,16 @@ func TestIdleUnderLoad(t *testing.T) {
 		g.confirming = []int{1}
 		ms := event.Time(10_000)
 		g.refill = func() {
-			g.run.Deliver(0, g.rows(0, ms, 20), false)
+			g.deliver(0, g.rows(0, ms, 20), false)
 			ms += 20
 		}
 		g.refill()
-		g.run.Deliver(1, g.rows(1, 5000, 1), true)
+		g.deliver(1, g.rows(1, 5000, 1), true)
 		g.start()
 		for time.Since(g.notes.begun) < 90*time.Second {
 			b := <-g.out
 			time.Sleep(50 * time.Millisecond)
-			b.Done()
+			b.Done(nil)
 			if idle := g.sources[1].IsIdle(); idle && time.Since(g.notes.begun) < opts.IdleTimeout {
 				t.Fatalf("idle after %v", time.Since(g.notes.begun))
 			}
@@ -541,7 +571,7 @@ func TestIdleMovesWatermark(t *testing.T) {
 		g.collect()
 		g.start()
 		for range 62 {
-			g.run.Deliver(0, g.rows(0, 5000, 1), true)
+			g.deliver(0, g.rows(0, 5000, 1), true)
 			synctest.Wait()
 			if w := g.run.task.Watermark(); w != event.MinTime {
 				t.Fatalf("watermark %v before partition B is idle", w)
@@ -564,13 +594,13 @@ func TestConfirmEndThenRecord(t *testing.T) {
 		g.collect()
 		g.start()
 		for range 700 {
-			g.run.Deliver(0, g.rows(0, 5000, 1), true)
+			g.deliver(0, g.rows(0, 5000, 1), true)
 			g.run.ConfirmEnd(1)
-			g.run.Deliver(1, g.rows(1, 5000, 1), false)
+			g.deliver(1, g.rows(1, 5000, 1), false)
 			g.run.ConfirmEnd(1)
 			time.Sleep(100 * time.Millisecond)
 		}
-		g.run.Deliver(0, g.rows(0, 6000, 1), true) // B stands at its end: nobody waits for it
+		g.deliver(0, g.rows(0, 6000, 1), true) // B stands at its end: nobody waits for it
 		synctest.Wait()
 		if g.sources[1].IsIdle() {
 			t.Error("idle")
@@ -587,12 +617,12 @@ func TestStopsAnywhere(t *testing.T) {
 	for name, reach := range map[string]func(g *rig){
 		"waiting for records": func(*rig) {},
 		"waiting for outputs to take": func(g *rig) {
-			g.run.Deliver(0, g.rows(0, 5000, 1), true)
-			g.run.Deliver(1, g.rows(1, 5000, 1), true)
+			g.deliver(0, g.rows(0, 5000, 1), true)
+			g.deliver(1, g.rows(1, 5000, 1), true)
 		},
 		"waiting for acknowledgements": func(g *rig) {
-			g.run.Deliver(0, g.rows(0, 5000, 1), true)
-			g.run.Deliver(1, g.rows(1, 5000, 1), true)
+			g.deliver(0, g.rows(0, 5000, 1), true)
+			g.deliver(1, g.rows(1, 5000, 1), true)
 			<-g.out
 			time.Sleep(5 * time.Second)
 		},
@@ -620,10 +650,10 @@ func TestBatches(t *testing.T) {
 		g := newRig(t, opts)
 		g.op.echo = true
 		g.start()
-		g.run.Deliver(0, g.rows(0, 5000, 7), false)
-		g.run.Finish(0)
-		g.run.Finish(1)
-		seq := int64(0)
+		g.deliver(0, g.rows(0, 5000, 7), false)
+		g.run.Finish(0, g.offset)
+		g.run.Finish(1, g.offset)
+		seq := int64(40)
 		for range 4 {
 			b := <-g.out
 			if len(b.Messages) > 3 {
@@ -637,10 +667,10 @@ func TestBatches(t *testing.T) {
 					}
 				}
 			}
-			b.Done()
+			b.Done(nil)
 		}
-		if err := <-g.result; err != nil || seq != 8 {
-			t.Errorf("%d messages, %v", seq, err)
+		if err := <-g.result; err != nil || seq != 48 {
+			t.Errorf("the last message has seq %d, %v", seq, err)
 		}
 	})
 }

@@ -21,9 +21,16 @@ const FormatVersion = 1
 // together. Labels and table names have no zero byte. What is below the first
 // label (a single 00) is the store's own: its identity, and the marker of the
 // commit up to which it is a copy.
+//
+// Pebble's errors in the background stick: the store then refuses to be read or
+// written, and the task drops it.
 type Local struct {
-	db     *pebble.DB
-	tables []*shelf
+	db      *pebble.DB
+	lock    *pebble.Lock
+	cache   *Cache
+	trouble *trouble
+	tables  []*shelf
+	reader  *pebble.Iterator // of what was committed last; nil before it is asked
 }
 
 // MarkerKey is the store's key of the marker, and that of its record in the
@@ -37,33 +44,61 @@ var (
 )
 
 // OpenLocal opens or makes the store in a folder of fs, which one process at a
-// time can do. Identity names what it is a copy of: a store with another identity
-// or format is emptied. Cache is the size of Pebble's block cache in bytes.
+// time can do, once: for the others the error is ErrLocked. Identity names what it
+// is a copy of: a store with another identity or format is emptied. Cache is the
+// memory in bytes of a task that shares it with none. After any other error the
+// folder is of no use, and RemoveLocal is what is left to do.
 func OpenLocal(fs vfs.FS, dir, identity string, cache int64) (*Local, error) {
-	blocks := pebble.NewCache(cache)
-	defer blocks.Unref()
-	db, err := pebble.Open(dir, &pebble.Options{
-		FS: fs, Cache: blocks, Logger: quiet{},
-		FormatMajorVersion: pebble.FormatNewest,
-		// The changelog is what must not be lost, so nothing here waits for the disk.
-		DisableWAL: false, WALBytesPerSync: 1 << 20,
-		MemTableSize: 8 << 20,
-		Levels:       [7]pebble.LevelOptions{{FilterPolicy: bloom.FilterPolicy(10)}},
-	})
-	if err != nil {
+	return NewCache(cache).Open(fs, dir, identity)
+}
+
+// Open is OpenLocal for a task that shares the cache with others.
+func (c *Cache) Open(fs vfs.FS, dir, identity string) (_ *Local, err error) {
+	l := &Local{cache: c, trouble: newTrouble()}
+	if l.lock, err = lockFolder(fs, dir); err != nil {
 		return nil, fmt.Errorf("local store %s: %w", dir, err)
 	}
-	l := &Local{db: db}
-	if err := l.adopt(identity); err != nil {
-		return nil, errors.Join(fmt.Errorf("local store %s: %w", dir, err), db.Close())
+	blocks := c.take()
+	l.db, err = pebble.Open(dir, l.options(fs, blocks))
+	blocks.Unref()
+	if err == nil {
+		err = errors.Join(l.adopt(identity), l.trouble.err())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("local store %s: %w", dir, err), l.close())
 	}
 	return l, nil
 }
 
+// options: what must not be lost stands in the changelog. So there is no log, which
+// would be the same bytes once more and whose errors are panics of Pebble's: a
+// process that dies leaves the store as of an earlier commit.
+func (l *Local) options(fs vfs.FS, blocks *pebble.Cache) *pebble.Options {
+	return &pebble.Options{
+		FS: fs, Lock: l.lock, Cache: blocks, Logger: l.trouble, EventListener: l.trouble.listener(),
+		FormatMajorVersion: pebble.FormatNewest,
+		DisableWAL:         true,
+		MemTableSize:       memTable,
+		// Several, so that the task hears of a disk that takes nothing before it has to wait for it.
+		MemTableStopWritesThreshold: 6,
+		// Keys come in no order: each compaction of new files rewrites what they fall upon.
+		L0CompactionThreshold: 8,
+		L0StopWritesThreshold: 32,
+		Levels:                [7]pebble.LevelOptions{{FilterPolicy: bloom.FilterPolicy(10)}},
+		// Filters of larger files would push one another out of a small cache.
+		TargetFileSizes: [7]int64{fileSize, fileSize, fileSize, fileSize, fileSize, fileSize, fileSize},
+	}
+}
+
+// memTable is the most bytes of changes that wait in memory for a file.
+const memTable = 4 << 20
+
+const fileSize = 4 << 20
+
 // adopt empties a store that is a copy of something else.
 func (l *Local) adopt(identity string) error {
 	want := append([]byte{FormatVersion}, identity...)
-	have, err := l.read(keyIdentity)
+	have, err := l.get(keyIdentity)
 	if err != nil || bytes.Equal(have, want) {
 		return err
 	}
@@ -78,7 +113,7 @@ func (l *Local) adopt(identity string) error {
 	return b.Commit(pebble.NoSync)
 }
 
-func (l *Local) read(key []byte) ([]byte, error) {
+func (l *Local) get(key []byte) ([]byte, error) {
 	v, closer, err := l.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
@@ -90,10 +125,36 @@ func (l *Local) read(key []byte) ([]byte, error) {
 }
 
 // Marker is the marker of the last commit that was applied, nil for an empty store.
-func (l *Local) Marker() ([]byte, error) { return l.read(keyMarker) }
+func (l *Local) Marker() ([]byte, error) { return l.get(keyMarker) }
 
-// Close closes the folder.
-func (l *Local) Close() error { return l.db.Close() }
+// Close writes what waits in memory, and closes the folder.
+func (l *Local) Close() error {
+	return errors.Join(l.flush(), l.close())
+}
+
+// flush does not wait for a disk that takes nothing, as Pebble's own would.
+func (l *Local) flush() error {
+	if err := l.trouble.err(); err != nil {
+		return err
+	}
+	flushed, err := l.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+	case <-l.trouble.met:
+	}
+	return l.trouble.err()
+}
+
+func (l *Local) close() (err error) {
+	if l.db != nil {
+		err = errors.Join(l.unread(), l.db.Close())
+	}
+	l.cache.give()
+	return errors.Join(err, l.lock.Close())
+}
 
 // Operator is the part of the store under a label.
 func (l *Local) Operator(label string) Store { return operatorStore{l, label} }
@@ -119,15 +180,44 @@ type shelf struct {
 
 // Get gives fn the stored value of a key.
 func (s *shelf) Get(key []byte, fn func(value []byte) error) (ok bool, err error) {
-	s.key = append(append(s.key[:0], s.prefix...), key...)
-	v, closer, err := s.local.db.Get(s.key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
-	}
+	it, err := s.local.read()
 	if err != nil {
 		return false, err
 	}
-	return true, errors.Join(fn(v), closer.Close())
+	s.key = append(append(s.key[:0], s.prefix...), key...)
+	if !it.SeekPrefixGE(s.key) || !bytes.Equal(it.Key(), s.key) {
+		return false, errors.Join(it.Error(), s.local.trouble.err())
+	}
+	v, err := it.ValueAndErr()
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(fn(v), s.local.trouble.err())
+}
+
+// read is an iterator for single keys. Unlike Pebble's Get it asks the filters of the
+// last level too: most keys that are looked for are new, and need no block read.
+func (l *Local) read() (*pebble.Iterator, error) {
+	if err := l.trouble.err(); err != nil {
+		return nil, err
+	}
+	if l.reader == nil {
+		it, err := l.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+		if err != nil {
+			return nil, err
+		}
+		l.reader = it
+	}
+	return l.reader, nil
+}
+
+// unread drops the iterator, which does not see what is written after it was made.
+func (l *Local) unread() (err error) {
+	if l.reader != nil {
+		err = l.reader.Close()
+		l.reader = nil
+	}
+	return err
 }
 
 // Each calls fn for every key of the table, in their order.
@@ -146,7 +236,7 @@ func (s *shelf) Each(fn func(key, value []byte) error) (err error) {
 			return err
 		}
 	}
-	return it.Error()
+	return errors.Join(it.Error(), s.local.trouble.err())
 }
 
 // after is the first key behind all that begin with prefix; prefixes end in 00.
@@ -162,12 +252,27 @@ type Change struct{ Key, Value []byte }
 // Changes collects what has changed in all tables since the last call.
 func (l *Local) Changes() []Change {
 	var list []Change
+	var block []byte // many keys and values in one piece of memory
+	keep := func(parts ...[]byte) []byte {
+		n := 0
+		for _, p := range parts {
+			n += len(p)
+		}
+		if cap(block)-len(block) < n {
+			block = make([]byte, 0, max(n, blockSize))
+		}
+		at := len(block)
+		for _, p := range parts {
+			block = append(block, p...)
+		}
+		return block[at:len(block):len(block)]
+	}
 	for range 2 { // encoding a row may file its schema, in a table that had its turn
 		for _, s := range l.tables {
 			s.table.Changes(func(key, value []byte) {
-				c := Change{Key: append(slices.Clone(s.prefix), key...)}
+				c := Change{Key: keep(s.prefix, key)}
 				if value != nil {
-					c.Value = append(make([]byte, 0, len(value)), value...)
+					c.Value = keep(value)
 				}
 				list = append(list, c)
 			})
@@ -176,10 +281,12 @@ func (l *Local) Changes() []Change {
 	return list
 }
 
+const blockSize = 64 << 10
+
 // Reset empties the store, but for its identity. No table may have been opened.
 func (l *Local) Reset() error {
 	// The marker's is the first key behind the identity.
-	return l.db.DeleteRange(keyMarker, []byte{0xff}, pebble.NoSync)
+	return errors.Join(l.unread(), l.db.DeleteRange(keyMarker, []byte{0xff}, pebble.NoSync), l.trouble.err())
 }
 
 // Apply writes the changes of a commit and its marker at once.
@@ -196,6 +303,9 @@ func (l *Local) Apply(changes []Change, marker []byte) error {
 // Load writes changes that come from elsewhere and the marker at once. No table may
 // have been opened.
 func (l *Local) Load(changes []Change, marker []byte) error {
+	if err := errors.Join(l.unread(), l.trouble.err()); err != nil {
+		return err
+	}
 	b := l.db.NewBatch()
 	defer b.Close()
 	for _, c := range changes {
@@ -212,31 +322,34 @@ func (l *Local) Load(changes []Change, marker []byte) error {
 	if err := b.Set(keyMarker, marker, nil); err != nil {
 		return err
 	}
-	return b.Commit(pebble.NoSync)
+	return errors.Join(b.Commit(pebble.NoSync), l.trouble.err())
 }
 
-// Shrink lets every cached table keep at most limit keys hot.
+// Shrink lets the hot keys of all cached tables take at most limit bytes, each
+// table in proportion to what it has.
 func (l *Local) Shrink(limit int) {
+	size := 0
 	for _, s := range l.tables {
-		s.table.Shrink(limit)
+		size += s.table.Size()
+	}
+	if size <= limit {
+		return
+	}
+	share := float64(limit) / float64(size)
+	for _, s := range l.tables {
+		s.table.Shrink(int(share * float64(s.table.Size())))
 	}
 }
 
-// Err is the first error that a table met on its shelf.
+// Err is the first error that Pebble met, or a table on its shelf.
 func (l *Local) Err() error {
+	if err := l.trouble.err(); err != nil {
+		return err
+	}
 	for _, s := range l.tables {
 		if err := s.table.Err(); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// quiet drops what Pebble logs; its errors are returned.
-type quiet struct{}
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (quiet) Fatalf(format string, args ...any) {
-	panic(fmt.Sprintf(format, args...)) // Pebble calls this where it cannot go on
 }

@@ -2,8 +2,10 @@ package state
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,9 +24,9 @@ func (intCodec) Value(_ string, b []byte) (int, error) {
 	return int(r.Varint()), r.Err()
 }
 
-// TestLocalKeepsWhatWasCommitted puts, deletes, evicts, commits and crashes at
-// random: a table always answers like the model, and after a crash like the model
-// of the last commit.
+// TestLocalKeepsWhatWasCommitted puts, deletes, evicts, hands out changes, commits
+// and ends at random: a table always answers like the model, and after an end like
+// the model of the changes that were committed last.
 func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fs := vfs.NewMem()
@@ -50,6 +52,8 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 		open()
 		now := []map[string]int{{}, {}, {}}
 		committed := []map[string]int{{}, {}, {}}
+		var changes []Change // handed out, not committed
+		var handed []map[string]int
 		marker := ""
 		keys := []string{"", "a", "b", "\x00", "a\x00b", "\xff"}
 		which := func(t *rapid.T) int { return rapid.IntRange(0, 2).Draw(t, "table") }
@@ -65,25 +69,30 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 				tables[i].Delete(k)
 				delete(now[i], k)
 			},
-			"shrink": func(t *rapid.T) { tables[which(t)].Shrink(rapid.IntRange(0, 3).Draw(t, "limit")) },
+			"shrink": func(t *rapid.T) { local.Shrink(rapid.IntRange(0, 5*slotSize).Draw(t, "limit")) },
+			"hand out": func(t *rapid.T) {
+				if changes != nil {
+					return // a host commits before it asks again
+				}
+				changes = append([]Change{}, local.Changes()...)
+				handed = clones(now)
+			},
 			"commit": func(t *rapid.T) {
-				changes := local.Changes()
+				if changes == nil {
+					return
+				}
 				marker = fmt.Sprint("m", rapid.Int().Draw(t, "marker"))
 				if err := local.Apply(changes, []byte(marker)); err != nil {
 					t.Fatal(err)
 				}
-				for i := range now {
-					committed[i] = maps.Clone(now[i])
-				}
+				changes, committed = nil, handed
 			},
-			"crash": func(t *rapid.T) {
+			"end": func(t *rapid.T) {
 				if err := local.Close(); err != nil {
 					t.Fatal(err)
 				}
 				open()
-				for i := range now {
-					now[i] = maps.Clone(committed[i])
-				}
+				changes, now = nil, clones(committed)
 				if m, err := local.Marker(); err != nil || string(m) != marker {
 					t.Fatalf("marker %q, %v; want %q", m, err, marker)
 				}
@@ -100,6 +109,13 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 					if table.Err() != nil {
 						t.Fatal(table.Err())
 					}
+					size := 0
+					for _, s := range table.hot {
+						size += int(s.size)
+					}
+					if table.size != size {
+						t.Fatalf("table %d says its keys take %d bytes, they take %d", i, table.size, size)
+					}
 				}
 			},
 		})
@@ -107,6 +123,141 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func clones(from []map[string]int) []map[string]int {
+	var to []map[string]int
+	for _, m := range from {
+		to = append(to, maps.Clone(m))
+	}
+	return to
+}
+
+// TestDeathLeavesAnEarlierCommit: what a process had not written to files when it died
+// is gone, and the rest stands as it did at some commit.
+func TestDeathLeavesAnEarlierCommit(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	local, table := openTable(t, fs)
+	for commit := range 50 {
+		for i := range 2000 {
+			table.Put(strings.Repeat(fmt.Sprint(i, "-"), 20), commit)
+		}
+		if err := local.Apply(local.Changes(), []byte(fmt.Sprint(commit))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	copied := fs.CrashClone(vfs.CrashCloneCfg{})
+	if err := local.Close(); err != nil {
+		t.Fatal(err)
+	}
+	local, table = openTable(t, copied)
+	defer func() {
+		if err := local.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	m, err := local.Marker()
+	if err != nil || len(m) == 0 {
+		t.Fatalf("marker %q, %v: nothing was written in 50 commits", m, err)
+	}
+	for i := range 2000 {
+		if v, ok := table.Get(strings.Repeat(fmt.Sprint(i, "-"), 20)); !ok || fmt.Sprint(v) != string(m) {
+			t.Fatalf("key %d is %d, %v; at commit %s it was that number", i, v, ok, m)
+		}
+	}
+}
+
+// TestShrink: a cached table keeps what is dirty and what is in use, and what it
+// remembers of keys does not grow with those that have gone.
+func TestShrink(t *testing.T) {
+	local, table := openTable(t, vfs.NewMem())
+	defer func() {
+		if err := local.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	commit := func() {
+		if err := local.Apply(local.Changes(), []byte("m")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := NewTable(local.Operator("b"), "y", intCodec{})
+	key := func(i int) string { return fmt.Sprintf("k%03d", i) }
+	for i := range 100 {
+		table.Put(key(i), i)
+		whole.Put(key(i), i)
+	}
+	local.Shrink(0)
+	if table.Len() != 100 {
+		t.Fatalf("%d keys are hot of 100 that are nowhere else", table.Len())
+	}
+	changes := local.Changes()
+	local.Shrink(0)
+	if table.Len() != 100 {
+		t.Fatalf("%d keys are hot of 100 that are handed out and not committed", table.Len())
+	}
+	if err := local.Apply(changes, []byte("m")); err != nil {
+		t.Fatal(err)
+	}
+	half := table.Size() / 2
+	local.Shrink(half) // takes their marks of use
+	if table.Size() > half || table.Size() < half-2*int(sizeOf(10)) {
+		t.Fatalf("the keys take %d bytes, want just below %d", table.Size(), half)
+	}
+	if whole.Len() != 100 {
+		t.Errorf("a table that is not cached keeps %d keys of 100", whole.Len())
+	}
+	local.Shrink(table.Size())
+	for k := range table.hot {
+		table.hot[k].used = false
+	}
+	for i := range 10 {
+		table.Get(key(i))
+	}
+	local.Shrink(10 * int(sizeOf(10)))
+	for i := range 10 {
+		if _, hot := table.hot[key(i)]; !hot {
+			t.Errorf("%s was in use and is gone, where others were not", key(i))
+		}
+	}
+	for i := range 100 {
+		table.Delete(key(i))
+	}
+	commit()
+	if table.Len() != 0 || table.Size() != 0 || len(table.dirty) != 0 {
+		t.Errorf("of deleted keys %d are left, %d bytes, %d to commit", table.Len(), table.Size(), len(table.dirty))
+	}
+}
+
+// TestCacheIsShared: the open stores of a cache have the same part of it each.
+func TestCacheIsShared(t *testing.T) {
+	cache := NewCache(12 << 20)
+	fs := vfs.NewMem()
+	var stores []*Local
+	for n := 1; n <= 3; n++ {
+		local, err := cache.Open(fs, fmt.Sprint("task", n), "it")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stores = append(stores, local)
+		if got := cache.Share(); got != 6<<20/n {
+			t.Errorf("%d stores have %d bytes each", n, got)
+		}
+	}
+	if _, err := cache.Open(fs, "task1", "it"); !errors.Is(err, ErrLocked) {
+		t.Error(err)
+	}
+	for n, local := range stores {
+		if got := cache.Share(); got != 6<<20/(3-n) {
+			t.Errorf("%d stores have %d bytes each", 3-n, got)
+		}
+		if err := local.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if cache.blocks != nil {
+		t.Error("no store is open, and the blocks are still there")
+	}
 }
 
 func TestLocalIsEmptiedForAnotherIdentity(t *testing.T) {

@@ -37,7 +37,9 @@ type Keyed interface {
 	Changes(fn func(key, value []byte))
 	// Committed tells that what Changes handed out last has come to the shelf.
 	Committed()
-	// Shrink evicts clean keys of a cached table until at most limit are hot.
+	// Size is about how many bytes the hot keys of a cached table take, 0 for others.
+	Size() int
+	// Shrink evicts clean keys of a cached table until the hot ones take at most limit bytes.
 	Shrink(limit int)
 	// Err is the first error that the table met on its shelf.
 	Err() error

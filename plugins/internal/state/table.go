@@ -1,16 +1,16 @@
 package state
 
 import (
-	"errors"
 	"fmt"
+	"math"
 )
 
 // Table is a map of one operator of one task. It is not safe for concurrent use.
 //
 // Keys are hot: decoded, in memory. With a shelf behind it a table writes back: the
 // keys that changed since the last commit are dirty and stay; the others are a
-// cache, and leave the least recently used first when Shrink asks for it. A key
-// that is neither hot nor on the shelf does not exist.
+// cache, and leave when Shrink asks for it, those that were used since it last
+// came by after the others. A key that is neither hot nor on the shelf does not exist.
 //
 // An error of the shelf sticks: the table then answers as if the key were absent,
 // and the task, which looks at Err before it commits, drops everything.
@@ -19,9 +19,9 @@ type Table[K comparable, V any] struct {
 	codec Codec[K, V]
 	shelf Shelf
 	hot   map[K]*slot[V]
-	dirty []K
-	hand  []K // clock: keys in the order in which eviction looks at them
+	dirty []K // keys that are dirty or handed out
 	away  int // upper bound of the keys that are on the shelf only
+	size  int // estimated bytes of the hot keys
 	cache bool
 	buf   []byte
 	err   error
@@ -29,10 +29,21 @@ type Table[K comparable, V any] struct {
 
 type slot[V any] struct {
 	v     V
-	dirty bool // changed since the last commit
-	gone  bool // deleted, and the shelf may not know it yet
-	used  bool // looked at since the clock hand passed
+	size  int32
+	dirty bool // changed since Changes handed it out
+	out   bool // handed out, and the shelf may not know it yet
+	gone  bool // deleted
+	used  bool // looked at since Shrink came by
 }
+
+// What a hot key takes in memory is estimated from its stored form: texts have
+// headers there, numbers have kinds, and everything is rounded up.
+const (
+	slotSize     = 128 // of an empty value
+	sizePerBytes = 3   // for each stored byte
+)
+
+func sizeOf(stored int) int32 { return int32(min(slotSize+sizePerBytes*stored, math.MaxInt32)) }
 
 // NewTable makes a table and attaches it to its store.
 func NewTable[K comparable, V any](s Store, name string, codec Codec[K, V]) *Table[K, V] {
@@ -53,6 +64,14 @@ func (t *Table[K, V]) Name() string { return t.name }
 // Len is the number of hot keys.
 func (t *Table[K, V]) Len() int { return len(t.hot) }
 
+// Size is about how many bytes the hot keys of a cached table take, 0 for others.
+func (t *Table[K, V]) Size() int {
+	if t.shelf == nil || !t.cache {
+		return 0
+	}
+	return t.size
+}
+
 // Err is the first error of the shelf.
 func (t *Table[K, V]) Err() error { return t.err }
 
@@ -63,11 +82,18 @@ func (t *Table[K, V]) Get(k K) (v V, ok bool) {
 		s.used = true
 		return s.v, !s.gone
 	}
-	if t.away == 0 {
+	if t.away == 0 || t.err != nil {
 		return v, false
 	}
+	return t.fetch(k)
+}
+
+// fetch makes a key hot.
+func (t *Table[K, V]) fetch(k K) (v V, ok bool) {
 	t.buf = t.codec.AppendKey(t.buf[:0], k)
+	stored := len(t.buf)
 	ok, err := t.shelf.Get(t.buf, func(b []byte) (err error) {
+		stored += len(b)
 		if k, err = t.codec.Key(t.buf); err == nil { // a key of our own: the caller's is borrowed
 			v, err = t.codec.Value(k, b)
 		}
@@ -80,10 +106,24 @@ func (t *Table[K, V]) Get(k K) (v V, ok bool) {
 	if !ok {
 		return v, false
 	}
-	t.hot[k] = &slot[V]{v: v, used: true}
-	t.hand = append(t.hand, k)
+	t.add(k, &slot[V]{v: v, size: sizeOf(stored), used: true})
 	t.away--
 	return v, true
+}
+
+func (t *Table[K, V]) add(k K, s *slot[V]) {
+	t.hot[k] = s
+	t.size += int(s.size)
+}
+
+func (t *Table[K, V]) remove(k K, s *slot[V]) {
+	delete(t.hot, k)
+	t.size -= int(s.size)
+}
+
+func (t *Table[K, V]) resize(s *slot[V], size int32) {
+	t.size += int(size - s.size)
+	s.size = size
 }
 
 // Put sets the value of a key. Where V is a pointer, Put is also how the table
@@ -91,11 +131,8 @@ func (t *Table[K, V]) Get(k K) (v V, ok bool) {
 func (t *Table[K, V]) Put(k K, v V) {
 	s, hot := t.hot[k]
 	if !hot {
-		s = &slot[V]{}
-		t.hot[k] = s
-		if t.shelf != nil {
-			t.hand = append(t.hand, k)
-		}
+		s = &slot[V]{size: sizeOf(0)} // until it is stored
+		t.add(k, s)
 	}
 	s.v, s.gone, s.used = v, false, true
 	t.touch(k, s)
@@ -112,9 +149,8 @@ func (t *Table[K, V]) Delete(k K) {
 		if t.away == 0 {
 			return
 		}
-		s = &slot[V]{}
-		t.hot[k] = s
-		t.hand = append(t.hand, k)
+		s = &slot[V]{size: sizeOf(0)}
+		t.add(k, s)
 	}
 	var zero V
 	s.v, s.gone = zero, true
@@ -123,8 +159,10 @@ func (t *Table[K, V]) Delete(k K) {
 
 func (t *Table[K, V]) touch(k K, s *slot[V]) {
 	if t.shelf != nil && !s.dirty {
+		if !s.out {
+			t.dirty = append(t.dirty, k)
+		}
 		s.dirty = true
-		t.dirty = append(t.dirty, k)
 	}
 }
 
@@ -137,14 +175,16 @@ func (t *Table[K, V]) Changes(fn func(key, value []byte)) {
 		if !s.dirty {
 			continue // handed out before, and not committed yet
 		}
-		s.dirty = false
+		s.dirty, s.out = false, true
 		t.buf = t.codec.AppendKey(t.buf[:0], k)
 		n := len(t.buf)
 		if s.gone {
+			t.resize(s, sizeOf(n))
 			fn(t.buf, nil)
 			continue
 		}
 		t.buf = t.codec.AppendValue(t.buf, s.v)
+		t.resize(s, sizeOf(len(t.buf)))
 		fn(t.buf[:n:n], t.buf[n:])
 	}
 }
@@ -155,43 +195,38 @@ func (t *Table[K, V]) Committed() {
 	kept := t.dirty[:0]
 	for _, k := range t.dirty {
 		s := t.hot[k]
+		s.out = false
 		switch {
-		case s == nil: // it stood there twice
 		case s.dirty:
 			kept = append(kept, k)
 		case s.gone:
-			delete(t.hot, k)
+			t.remove(k, s)
 		}
 	}
 	clear(t.dirty[len(kept):])
 	t.dirty = kept
 }
 
-// Shrink evicts clean keys until at most limit are hot. Keys that were used since
-// it last came by are passed over once.
+// Shrink evicts clean keys until the hot ones take at most limit bytes. It is the
+// clock of the second chance, but for the hand, which begins anywhere.
 func (t *Table[K, V]) Shrink(limit int) {
 	if t.shelf == nil || !t.cache {
 		return
 	}
-	looked, most := 0, 2*len(t.hand)
-	kept := t.hand[:0]
-	queue := t.hand
-	for len(t.hot) > limit && len(queue) > 0 && looked < most {
-		k := queue[0]
-		queue = queue[1:]
-		looked++
-		s, ok := t.hot[k]
-		switch {
-		case !ok: // deleted
-		case s.dirty || s.gone || s.used:
-			s.used = false
-			kept = append(kept, k)
-		default:
-			delete(t.hot, k)
-			t.away++
+	for range 2 { // the second time around nothing is in use
+		for k, s := range t.hot {
+			switch {
+			case t.size <= limit:
+				return
+			case s.dirty || s.out: // only here
+			case s.used:
+				s.used = false
+			default:
+				t.remove(k, s)
+				t.away++
+			}
 		}
 	}
-	t.hand = append(kept, queue...)
 }
 
 // Open looks at every key on the shelf, in their order; those that keep wants are
@@ -210,8 +245,7 @@ func (t *Table[K, V]) Open(keep func(K, V) bool) error {
 			return fmt.Errorf("state %s: value of %x: %w", t.name, key, err)
 		}
 		if keep(k, v) {
-			t.hot[k] = &slot[V]{v: v}
-			t.hand = append(t.hand, k)
+			t.add(k, &slot[V]{v: v, size: sizeOf(len(key) + len(value))})
 		} else {
 			t.away++
 		}
@@ -220,5 +254,5 @@ func (t *Table[K, V]) Open(keep func(K, V) bool) error {
 }
 
 func (t *Table[K, V]) fail(err error) {
-	t.err = errors.Join(t.err, fmt.Errorf("state %s: %w", t.name, err))
+	t.err = fmt.Errorf("state %s: %w", t.name, err)
 }

@@ -16,7 +16,7 @@ type Checkpoint struct {
 
 // Append appends the checkpoint in its stored form: the watermark as a varint,
 // whether a record was seen in a byte; the number of sources and for each its topic,
-// partition, next offset and largest event time; the number of account lines and
+// its identity, partition, next offset and largest event time; the number of account lines and
 // for each operator, topic, the number of counts and the counts.
 func (c *Checkpoint) Append(b []byte) []byte {
 	b = binary.AppendVarint(b, int64(c.Position.Watermark))
@@ -26,7 +26,7 @@ func (c *Checkpoint) Append(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(append(b, seen), uint64(len(c.Position.Sources)))
 	for _, s := range c.Position.Sources {
-		b = binary.AppendUvarint(event.AppendText(b, s.Topic), uint64(s.Partition))
+		b = binary.AppendUvarint(event.AppendText(event.AppendText(b, s.Topic), s.Identity), uint64(s.Partition))
 		b = binary.AppendVarint(b, s.Offset)
 		b = binary.AppendVarint(b, int64(s.Seen))
 	}
@@ -50,7 +50,7 @@ func ReadCheckpoint(b []byte) (*Checkpoint, error) {
 	c.Position.SeenRecord = len(seen) == 1 && seen[0] == 1
 	c.Position.Sources = make([]SourcePosition, r.Count())
 	for i := range c.Position.Sources {
-		c.Position.Sources[i] = SourcePosition{Topic: r.Text(), Partition: int32(r.Uvarint()), Offset: r.Varint(), Seen: event.Time(r.Varint())}
+		c.Position.Sources[i] = SourcePosition{Topic: r.Text(), Identity: r.Text(), Partition: int32(r.Uvarint()), Offset: r.Varint(), Seen: event.Time(r.Varint())}
 	}
 	c.Lines = make([]Line, r.Count())
 	for i := range c.Lines {

@@ -7,13 +7,16 @@ import "github.com/tidemark-streams/tidemark/plugins/internal/event"
 type Source struct {
 	Topic     string
 	Partition int32
+	// Identity tells the topic from any other of its name; it may be empty.
+	Identity string
 
 	queue []event.Row // queue[head:] are waiting
 	head  int
 
-	// Next is the offset behind the last record that was merged: where an earlier run
-	// ended, or where reading began.
-	Next int64
+	// next is the offset behind the last record that was merged: where an earlier run
+	// ended, or where reading began. reached is the offset behind everything that was
+	// pushed, and behind what the partition holds beside records, such as control records.
+	next, reached int64
 
 	// seen is the largest event time that was merged.
 	seen event.Time
@@ -39,6 +42,20 @@ func (s *Source) Push(r event.Row) {
 	s.queue = append(s.queue, r)
 	s.atEnd, s.idle = false, false
 }
+
+// Reach tells that everything before the offset next was pushed.
+func (s *Source) Reach(next int64) { s.reached = max(s.reached, next) }
+
+// Next is the offset of the next record to merge.
+func (s *Source) Next() int64 {
+	if s.Len() == 0 {
+		return max(s.next, s.reached)
+	}
+	return s.next
+}
+
+// Begin says where reading begins, unless the task resumes.
+func (s *Source) Begin(next int64) { s.next, s.reached = next, next }
 
 // AtEnd tells that the broker confirmed the end of the partition behind what was pushed.
 func (s *Source) AtEnd() { s.atEnd = true }
@@ -142,7 +159,7 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 		r := s.queue[s.head]
 		s.queue[s.head] = event.Row{}
 		s.head++
-		s.Next = r.Source.Offset + 1
+		s.next = r.Source.Offset + 1
 		t.input.Add(r.Source, In, 1)
 		if r.Time > horizon {
 			t.input.Add(r.Source, Future, 1)

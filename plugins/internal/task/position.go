@@ -13,7 +13,9 @@ type Position struct {
 
 // SourcePosition is where a task stands in one source partition.
 type SourcePosition struct {
-	Topic     string
+	Topic string
+	// Identity tells the topic from any other of its name.
+	Identity  string
 	Partition int32
 	// Offset of the next record to merge.
 	Offset int64
@@ -26,7 +28,7 @@ type SourcePosition struct {
 func (t *Task) Checkpoint() *Checkpoint {
 	p := Position{Watermark: t.watermark, SeenRecord: t.any}
 	for _, s := range t.Sources {
-		p.Sources = append(p.Sources, SourcePosition{s.Topic, s.Partition, s.Next, s.seen})
+		p.Sources = append(p.Sources, SourcePosition{s.Topic, s.Identity, s.Partition, s.Next(), s.seen})
 	}
 	return &Checkpoint{p, t.Accounts()}
 }
@@ -38,7 +40,8 @@ func (t *Task) Resume(c *Checkpoint) error {
 	for _, at := range c.Position.Sources {
 		for _, s := range t.Sources {
 			if s.Topic == at.Topic && s.Partition == at.Partition {
-				s.Next, s.seen = at.Offset, at.Seen
+				s.seen = at.Seen
+				s.Begin(at.Offset)
 			}
 		}
 	}

@@ -1,0 +1,103 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/fault"
+)
+
+// commit makes sure that the outputs have taken everything that follows from what
+// was merged so far, then that the state behind it lasts, and tells the ledgers.
+// Output first, then state: a crash in between repeats output, and never loses it.
+func (r *Runner) commit(ctx context.Context) error {
+	r.task.Flush(&r.sink)
+	r.stamp()
+	if fault.On(fault.StateFirst) {
+		if err := r.keep(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.settleOutputs(ctx); err != nil {
+		return err
+	}
+	fault.Here(fault.BetweenOutputAndCommit)
+	if err := r.keep(ctx); err != nil {
+		return err
+	}
+	fault.Here(fault.BeforeLedger)
+	return r.advance(ctx, r.task.Watermark())
+}
+
+// keep commits where the task stands, unless it stands where it stood.
+func (r *Runner) keep(ctx context.Context) error {
+	place := r.task.Checkpoint().Append(nil)
+	if r.seq == r.kept && bytes.Equal(place, r.place) {
+		return nil
+	}
+	if err := r.keeper.Commit(ctx, r.seq, place); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	r.kept, r.place = r.seq, place
+	fault.Here(fault.AfterCommit)
+	return nil
+}
+
+func (r *Runner) settleOutputs(ctx context.Context) error {
+	if err := r.send(ctx); err != nil {
+		return err
+	}
+	return r.inflight.wait(ctx, r.quit)
+}
+
+// advance tells the ledgers what is committed, where they do not know.
+func (r *Runner) advance(ctx context.Context, w event.Time) error {
+	if !r.task.HasSeenRecord() {
+		w = event.MinTime
+	}
+	p := progress{r.run, r.kept, w}
+	if p == r.told {
+		return nil
+	}
+	telling, told := until(ctx, r.quit)
+	defer told()
+	if err := r.hub.Advance(telling, r.run, r.kept, w); err != nil {
+		if closed(r.quit) {
+			return errQuit // the next run tells them
+		}
+		return fmt.Errorf("tell the ledgers: %w", err)
+	}
+	r.told = p
+	return nil
+}
+
+// settle commits on the way out, where nothing can be emitted any more: only if the
+// outputs have taken all that was emitted is the state what they have. Windows that
+// changed meanwhile do no harm, as the next run emits all that are open.
+func (r *Runner) settle(ctx context.Context) error {
+	unsaid := len(r.pending) + len(r.sink.Rows) + len(r.sink.Rejects)
+	if r.over || unsaid > 0 || !r.inflight.none() {
+		return nil
+	}
+	return orCause(ctx, r.keep(ctx))
+}
+
+// end is the last step of a bounded run: commit, then close everything that is
+// open as if event time had come to its end. The last part is not committed.
+func (r *Runner) end(ctx context.Context) error {
+	if err := r.commit(ctx); err != nil {
+		return err
+	}
+	r.over = true
+	r.task.End(&r.sink)
+	r.stamp()
+	if err := r.settleOutputs(ctx); err != nil {
+		return err
+	}
+	if err := r.advance(ctx, event.MaxTime); err != nil {
+		return err
+	}
+	return r.keeper.Ended(ctx)
+}

@@ -1,0 +1,88 @@
+package statefulkafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
+)
+
+// place is where a run begins.
+type place struct {
+	offsets    map[string]int64 // of the next record, by topic
+	checkpoint *task.Checkpoint // of the last commit; nil where there was none
+}
+
+// begin is the hook of the transaction that begins a generation. Only a member of
+// the group can begin one, as the transaction carries the group's metadata, and only
+// where state, topics and committed offsets belong together.
+func (l *life) begin(ctx context.Context, cl *kgo.Client, last *changelog.Marker) (*place, error) {
+	at, err := l.place(ctx, last)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.agree(ctx, at); err != nil {
+		return nil, err
+	}
+	return at, l.offsets(at.offsets, noteNone)(ctx, cl)
+}
+
+// place finds where the last commit stands; topics that it does not know are read
+// from their start.
+func (l *life) place(ctx context.Context, last *changelog.Marker) (*place, error) {
+	at := &place{offsets: map[string]int64{}}
+	if last != nil && len(last.Checkpoint) > 0 {
+		c, err := task.ReadCheckpoint(last.Checkpoint)
+		if err != nil {
+			return nil, err
+		}
+		at.checkpoint = c
+		for _, s := range c.Position.Sources {
+			if id := l.cluster.identities[s.Topic]; id != "" && id != s.Identity {
+				return nil, refuse("consumer group %s: topic %s was deleted and made anew since the state was written: `tidemark replay` computes state and rows from the new one",
+					l.in.cfg.group, s.Topic)
+			}
+			at.offsets[s.Topic] = s.Offset
+		}
+	}
+	starts, err := l.cluster.admin.ListStartOffsets(ctx, l.in.cfg.topics...)
+	if err := errors.Join(err, starts.Error()); err != nil {
+		return nil, fmt.Errorf("list start offsets: %w", err)
+	}
+	for _, topic := range l.in.cfg.topics {
+		if _, known := at.offsets[topic]; !known {
+			start, _ := starts.Lookup(topic, l.task)
+			at.offsets[topic] = start.Offset
+		}
+	}
+	return at, nil
+}
+
+// agree makes sure that the offsets of the consumer group are those of the state:
+// every commit writes both at once, so others were set from outside, or the state
+// is gone. Offsets that are missing have expired, and say nothing.
+func (l *life) agree(ctx context.Context, at *place) error {
+	committed, err := l.member.Fetch(ctx)
+	if err != nil {
+		return fmt.Errorf("fetch the group's offsets: %w", err)
+	}
+	for _, topic := range l.in.cfg.topics {
+		c, ok := committed.Lookup(topic, l.task)
+		have := at.offsets[topic]
+		switch {
+		case !ok || c.At == have:
+		case at.checkpoint == nil && c.At < have: // the start of the topic has moved on
+		case at.checkpoint == nil:
+			return refuse("consumer group %s stands at offset %d of %s/%d, but its changelog %s has no state: `tidemark replay` computes state and rows from the start",
+				l.in.cfg.group, c.At, topic, l.task, changelog.Topic(l.in.cfg.group))
+		default:
+			return refuse("consumer group %s: the offset of %s/%d was set to %d from outside, the state stands at %d: `tidemark replay` moves offsets, state and rows together",
+				l.in.cfg.group, topic, l.task, c.At, have)
+		}
+	}
+	return nil
+}

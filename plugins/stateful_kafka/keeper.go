@@ -1,0 +1,105 @@
+package statefulkafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
+	"github.com/tidemark-streams/tidemark/plugins/internal/group"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
+)
+
+// keeper commits what a task has come to: the changed state and the marker to the
+// changelog, and the offsets to the consumer group, in one transaction.
+type keeper struct {
+	life  *life
+	log   *changelog.Log
+	store *localStore
+	task  *task.Task
+	// What was committed last: the marker, and the offsets by topic.
+	last changelog.Marker
+	at   map[string]int64
+}
+
+// Commit commits the changed state of the task with its place.
+func (k *keeper) Commit(ctx context.Context, seq int64, checkpoint []byte) error {
+	if err := k.store.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errState, err)
+	}
+	changes := k.store.Changes()
+	if err := k.store.Err(); err != nil {
+		return fmt.Errorf("%w: %w", errState, err)
+	}
+	m := changelog.Marker{Seq: seq, Checkpoint: checkpoint}
+	at := map[string]int64{}
+	for _, s := range k.task.Sources {
+		at[s.Topic] = s.Next()
+	}
+	if err := k.transact(ctx, func() error {
+		return k.log.Commit(ctx, changes, m, k.life.offsets(at, noteNone))
+	}); err != nil {
+		return err
+	}
+	k.last, k.at = m, at
+	k.store.Shrink(k.life.in.cfg.hotKeys())
+	return nil
+}
+
+// Ended notes in the group's offsets that a bounded run has emitted all of the task.
+func (k *keeper) Ended(ctx context.Context) error {
+	return k.again(ctx, noteEnded)
+}
+
+// newest tells whether nobody has fenced this run of the task.
+func (k *keeper) newest(ctx context.Context) bool {
+	return k.again(ctx, noteNone) == nil
+}
+
+// again commits what was committed last, with another note.
+func (k *keeper) again(ctx context.Context, note string) error {
+	return k.transact(ctx, func() error { return k.log.Commit(ctx, nil, k.last, k.life.offsets(k.at, note)) })
+}
+
+// What the group's committed offsets say beside the number.
+const (
+	noteNone  = ""
+	noteEnded = "ended" // a bounded run has emitted everything before the offset as final
+)
+
+// offsets is the hook that commits offsets of the task.
+func (l *life) offsets(at map[string]int64, note string) changelog.Hook {
+	offsets := kadm.Offsets{}
+	for topic, offset := range at {
+		offsets.Add(kadm.Offset{Topic: topic, Partition: l.task, At: offset, LeaderEpoch: -1, Metadata: note})
+	}
+	return l.member.Offsets(l.transactionalID(), offsets)
+}
+
+// generationPause is waited before a commit that was made in the middle of a
+// rebalance is made again.
+const generationPause = 50 * time.Millisecond
+
+// transact commits, again and again while the group changes: the transaction was
+// taken back then, and the task is ours as long as we are a member.
+func (k *keeper) transact(ctx context.Context, commit func() error) error {
+	for {
+		err := commit()
+		if !errors.Is(err, changelog.ErrAborted) || !errors.Is(err, group.ErrGeneration) {
+			return err
+		}
+		if gone := k.life.member.Confirm(ctx); errors.Is(gone, group.ErrNotMember) {
+			return gone
+		}
+		timer := time.NewTimer(generationPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}

@@ -192,7 +192,6 @@ func TestForeignRowsAreNoGuess(t *testing.T) {
 			}
 			return nil
 		}).wait()
-		t.Log(s.log, w.machine(0).loss.Load())
 		if err := s.hub.Err(); err != nil {
 			t.Errorf("%v\n%s", err, s.log)
 		}

@@ -4,6 +4,7 @@ package statefulkafka
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/dustin/go-humanize"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -31,6 +33,7 @@ const (
 	fieldIdleTimeout    = "idle_timeout"
 	fieldMaxFuture      = "max_future"
 	fieldStateDir       = "state_dir"
+	fieldCacheSize      = "cache_size"
 	fieldSessionTimeout = "session_timeout"
 	fieldProcessors     = "processors"
 )
@@ -43,6 +46,7 @@ type config struct {
 	opts      host.Options
 	// stateDir is empty for state that is kept in Kafka only.
 	stateDir       string
+	cacheSize      int64 // bytes
 	sessionTimeout time.Duration
 
 	// The rest is for tests.
@@ -55,6 +59,12 @@ type config struct {
 var broker = regexp.MustCompile(brokerPattern)
 
 const brokerPattern = `^([^:\[\]\s]+|\[[0-9a-fA-F:.%]+\])(:[0-9]{1,5})?$`
+
+// groupName is what a topic and a folder can be named after: Kafka takes 249
+// characters for the former, and "-changelog" has ten.
+var groupName = regexp.MustCompile(groupPattern)
+
+const groupPattern = `^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,238}$`
 
 func parse(conf *service.ParsedConfig) (c config, err error) {
 	brokers, err := conf.FieldStringList(fieldBrokers)
@@ -92,11 +102,17 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	if c.group == "" {
 		return c, fmt.Errorf("%s: is empty", fieldGroup)
 	}
+	if !groupName.MatchString(c.group) {
+		return c, fmt.Errorf("%s: %q names a topic and a folder too: letters, digits, '.', '_' and '-' only, 239 at most", fieldGroup, c.group)
+	}
 	if c.stateDir, err = conf.FieldString(fieldStateDir); err != nil {
 		return c, err
 	}
 	if c.fs = vfs.FS(vfs.Default); c.stateDir == "" {
 		c.fs = vfs.NewMem()
+	}
+	if c.cacheSize, err = size(conf, fieldCacheSize); err != nil {
+		return c, err
 	}
 	if c.stopAtEnd, err = conf.FieldBool(fieldStopAtEnd); err != nil {
 		return c, err
@@ -131,6 +147,22 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	return c, nil
 }
 
+// size is the number of bytes that a field names.
+func size(conf *service.ParsedConfig, field string) (int64, error) {
+	text, err := conf.FieldString(field)
+	if err != nil {
+		return 0, err
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n < minCache || n > math.MaxInt64 {
+		return 0, fmt.Errorf("%s: %q is not a size of %s at least, such as 64MiB", field, text, humanize.IBytes(minCache))
+	}
+	return int64(n), nil
+}
+
+// minCache is below what Pebble works with.
+const minCache = 1 << 20
+
 // prefix is the path of a field as far as its own name, which errors begin with.
 func prefix(path []string) (p string) {
 	for _, object := range path[:len(path)-1] {
@@ -146,6 +178,7 @@ const lintAll = `root = [
   if this.topics.or([]).length().catch(1) == 0 { "topics: names no topic" },
   if this.topics.or([]).unique().length().catch(0) < this.topics.or([]).length().catch(0) { "topics: one is named twice" },
   if this.commit_interval.or("1s").string().re_match("^([0.]+[a-zµ]*)+$") { "commit_interval: must be longer than 0" },
+  if this.session_timeout.or("1s").string().re_match("^([0.]+[a-zµ]*)+$") { "session_timeout: must be longer than 0" },
   if this.watermark.idle_timeout.or("1s").string().re_match("^([0.]+[a-zµ]*)+$") { "watermark.idle_timeout: must be longer than 0" }
 ]`
 
@@ -174,7 +207,7 @@ Processes of the same `+"`consumer_group`"+` share the tasks, also on several ma
 			service.NewStringListField(fieldTopics).Description("The topics. Events of the same time are merged in the order of this list.").
 				LintRule(`root = if this == "" { ["is empty"] }`),
 			service.NewStringField(fieldGroup).Description("Names the stream: its rows, and what it keeps in Kafka.").
-				LintRule(`root = if this == "" { ["is empty"] }`),
+				LintRule(`root = if this == "" { ["is empty"] } else if !this.string().re_match(`+strconv.Quote(groupPattern)+`) { ["names a topic and a folder too: letters, digits, '.', '_' and '-' only"] }`),
 			service.NewObjectField(fieldWatermark,
 				host.DurationField(fieldOutOfOrderness, "How far behind the largest event time of its partition an event may be without being late.").Default("2m"),
 				host.DurationField(fieldIdleTimeout, "How long a partition stands at its end, while others deliver, before it is idle.").Default("1m"),
@@ -185,6 +218,8 @@ Processes of the same `+"`consumer_group`"+` share the tasks, also on several ma
 				LintRule(`root = if this < 1 { ["must be at least 1"] }`).Advanced(),
 			host.DurationField(fieldEmitInterval, "The longest time that a changed window waits to be emitted under load.").Default("1s").Advanced(),
 			service.NewStringField(fieldStateDir).Description("Folder of the local copies of the state, one below it per group and task. Several processes of one machine may share it. Empty: the state is kept in memory and in Kafka, from where every start has to read it.").Default(".tidemark/state"),
+			service.NewStringField(fieldCacheSize).Description("Memory that the tasks of this process share for state that is on the disk too, such as `64MiB`. State that changed since the last commit, and the ids of `dedup` (some 13 bytes each), come on top.").Default("64MiB").
+				LintRule(`root = if !this.string().trim().re_match("(?i)^[0-9.,]+ ?([kmgtpe]i?b?|b)?$") { ["%q is not a size such as 64MiB".format(this)] }`).Advanced(),
 			host.DurationField(fieldSessionTimeout, "How long the process may be silent before its tasks are given to others. A process that comes back within that time has its tasks again at once.").Default("10s").Advanced(),
 			host.DurationField(fieldCommitInterval, "The time between two commits.").Default("1s").Advanced(),
 			service.NewProcessorListField(fieldProcessors).Description("Operators and processors, run once per task.").Default([]any{}),
@@ -209,6 +244,3 @@ input:
             revenue: { sum: { field: price } }
 `)
 }
-
-func (c *config) hotKeys() int      { return 100_000 }
-func (c *config) blockCache() int64 { return 8 << 20 }

@@ -70,6 +70,11 @@ func TestConfigErrors(t *testing.T) {
 		`topics: [ "" ]`:                                `topics.0: "" is empty or named twice`,
 		`topics: [ x, y, x ]`:                           `topics.2: "x" is empty or named twice`,
 		`consumer_group: ""`:                            "consumer_group: is empty",
+		`consumer_group: a/b`:                           `consumer_group: "a/b" names a topic and a folder too`,
+		`consumer_group: ..`:                            `consumer_group: ".." names a topic and a folder too`,
+		`cache_size: much`:                              `cache_size: "much" is not a size`,
+		`cache_size: 64 parsecs`:                        `cache_size: "64 parsecs" is not a size`,
+		`session_timeout: 0s`:                           `session_timeout: must be longer than 0`,
 		`batch_size: 0`:                                 "batch_size: must be at least 1",
 		`emit_interval: soon`:                           `emit_interval: "soon" is not a duration`,
 		`commit_interval: -1s`:                          `commit_interval: duration "-1s" is negative`,
@@ -89,8 +94,10 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%s: %v\nwant %s", text, err, want)
 		}
 	}
-	if lint, err := parseWith(t, "batch_size: 7"); lint != nil || err != nil {
-		t.Error(lint, err)
+	for _, ok := range []string{"batch_size: 7", "cache_size: 1GiB", "cache_size: 64 MB", "state_dir: ''", "consumer_group: a.b_c-1"} {
+		if lint, err := parseWith(t, ok); lint != nil || err != nil {
+			t.Errorf("%s: %v, %v", ok, lint, err)
+		}
 	}
 }
 

@@ -27,6 +27,8 @@ type input struct {
 	conf *service.ParsedConfig
 	log  *service.Logger
 	hub  *host.Hub
+	// cache is shared by the tasks' local stores.
+	cache *state.Cache
 
 	// sample are operators that no task uses. They are made by the constructor, so that
 	// what is wrong with them is said before anything runs.
@@ -57,7 +59,7 @@ func newInput(conf *service.ParsedConfig, res *service.Resources) (*input, error
 		return nil, err
 	}
 	in := &input{
-		cfg: cfg, conf: conf, log: res.Logger(), hub: host.HubOf(res),
+		cfg: cfg, conf: conf, log: res.Logger(), hub: host.HubOf(res), cache: state.NewCache(cfg.cacheSize),
 		ended: make(chan struct{}), closed: make(chan struct{}), out: make(chan host.Batch),
 	}
 	in.hub.Open()

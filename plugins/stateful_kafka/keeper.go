@@ -45,7 +45,7 @@ func (k *keeper) Commit(ctx context.Context, seq int64, checkpoint []byte) error
 		return err
 	}
 	k.last, k.at = m, at
-	k.store.Shrink(k.life.in.cfg.hotKeys())
+	k.store.Shrink(k.life.in.cache.Share())
 	return nil
 }
 

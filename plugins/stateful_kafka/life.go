@@ -145,7 +145,7 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	if err := l.member.Confirm(opening); err != nil {
 		return false, err // fencing is for whom the group names the owner
 	}
-	store, err := openStore(l.in.cfg.fs, l.in.cfg.stateDir, l.in.cfg.group, l.task, l.cluster.changelog, l.in.cfg.blockCache())
+	store, err := openStore(l.in.cache, l.in.cfg.fs, l.in.cfg.stateDir, l.in.cfg.group, l.task, l.cluster.changelog)
 	if err != nil {
 		return false, err
 	}

@@ -162,6 +162,8 @@ type database struct {
 	// letters are by text, which names the record.
 	letters map[string]row
 	fenced  int // how many writes were refused
+	// withdrawn counts rows that were written by a run which never committed them.
+	withdrawn int
 }
 
 func newDatabase() *database {
@@ -181,7 +183,13 @@ func (d *database) Begin(_ context.Context, run host.TaskRun) error {
 		return fmt.Errorf("%+v goes back behind %+v", run, d.tasks[id])
 	}
 	d.tasks[id] = run
-	withdrawn := func(_ string, r row) bool { return r.task == int64(run.Task) && r.seq > run.CommittedSeq }
+	withdrawn := func(_ string, r row) bool {
+		gone := r.task == int64(run.Task) && r.seq > run.CommittedSeq
+		if gone {
+			d.withdrawn++
+		}
+		return gone
+	}
 	maps.DeleteFunc(d.rows, withdrawn)
 	maps.DeleteFunc(d.letters, withdrawn)
 	return nil

@@ -26,17 +26,17 @@ const mostFolders = 16
 // openStore opens the local store of a task, a copy of what identity names. Each
 // process that holds a folder of the task has another one. A store that is broken is
 // made anew: it is only a copy.
-func openStore(fs vfs.FS, root, group string, task int32, identity string, cache int64) (*localStore, error) {
+func openStore(cache *state.Cache, fs vfs.FS, root, group string, task int32, identity string) (*localStore, error) {
 	base := filepath.Join(root, group, strconv.Itoa(int(task)))
 	for i := range mostFolders {
 		dir := base
 		if i > 0 {
 			dir = fmt.Sprintf("%s-%d", base, i)
 		}
-		local, err := state.OpenLocal(fs, dir, identity, cache)
+		local, err := cache.Open(fs, dir, identity)
 		if err != nil && !errors.Is(err, state.ErrLocked) {
-			if err = errors.Join(state.RemoveLocal(fs, dir)); err == nil {
-				local, err = state.OpenLocal(fs, dir, identity, cache)
+			if err = state.RemoveLocal(fs, dir); err == nil {
+				local, err = cache.Open(fs, dir, identity)
 			}
 		}
 		if err == nil {

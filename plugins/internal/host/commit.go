@@ -81,6 +81,9 @@ func (r *Runner) settle(ctx context.Context) error {
 	if r.over || unsaid > 0 || !r.inflight.none() {
 		return nil
 	}
+	if ctx.Err() != nil { // what is no longer in flight may have been refused
+		return context.Cause(ctx)
+	}
 	return orCause(ctx, r.keep(ctx))
 }
 

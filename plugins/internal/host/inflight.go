@@ -39,7 +39,8 @@ func (f *inflight) none() bool {
 	return f.n == 0
 }
 
-// wait returns when everything that was counted is taken; errQuit if quit closes.
+// wait returns when everything that was counted is taken; errQuit if quit closes. A
+// batch that was refused is not taken: ctx has ended before it is no longer counted.
 func (f *inflight) wait(ctx context.Context, quit <-chan struct{}) error {
 	for !f.none() {
 		select {
@@ -50,5 +51,5 @@ func (f *inflight) wait(ctx context.Context, quit <-chan struct{}) error {
 			return ctx.Err()
 		}
 	}
-	return nil
+	return ctx.Err()
 }

@@ -23,8 +23,11 @@ import (
 type counter struct {
 	schema *event.Schema
 	echo   bool
+	last   bool // emits once more at the end of time
 	n      int64
 	dirty  bool
+	// flushing is called when the task is about to emit what has changed; may be nil.
+	flushing func()
 }
 
 func (c *counter) Bind(in task.Shape) (task.Shape, error) { return in, nil }
@@ -44,7 +47,10 @@ func (c *counter) Process(rows []event.Row, out *task.Output) {
 }
 
 func (c *counter) Flush(w event.Time, out *task.Output) {
-	if c.dirty {
+	if c.flushing != nil {
+		c.flushing()
+	}
+	if c.dirty || c.last && w == event.MaxTime {
 		out.Emit(event.Row{Time: w, Schema: c.schema, Values: []event.Value{event.IntOf(c.n)}})
 		c.dirty = false
 	}
@@ -82,22 +88,31 @@ func (n *notes) want(t *testing.T, want ...string) {
 type told struct {
 	notes *notes
 	begin func() error
+	// beginning and advance are asked last; nil for one that takes everything.
+	beginning func(context.Context) error
+	advance   func(context.Context, event.Time) error
 }
 
-func (l *told) Begin(_ context.Context, run TaskRun) error {
+func (l *told) Begin(ctx context.Context, run TaskRun) error {
 	l.notes.add("begin %d generation %d seq %d", run.Task, run.Generation, run.CommittedSeq)
 	if l.begin != nil {
 		return l.begin()
 	}
+	if l.beginning != nil {
+		return l.beginning(ctx)
+	}
 	return nil
 }
 
-func (l *told) Advance(_ context.Context, run TaskRun, seq int64, w event.Time) error {
+func (l *told) Advance(ctx context.Context, run TaskRun, seq int64, w event.Time) error {
 	text := fmt.Sprint(int64(w))
 	if w == event.MinTime || w == event.MaxTime {
 		text = w.String()
 	}
 	l.notes.add("advance %d seq %d to %s", run.Task, seq, text)
+	if l.advance != nil {
+		return l.advance(ctx, w)
+	}
 	return nil
 }
 

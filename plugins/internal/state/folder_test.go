@@ -74,7 +74,7 @@ func fill(t *testing.T, fs vfs.FS) map[string]map[string]int {
 	local, table := openTable(t, fs)
 	commits, want := map[string]map[string]int{}, map[string]int{}
 	for commit := range 6 {
-		for i := range 2000 {
+		for i := range 200 {
 			k := fmt.Sprintf("%x", uint32(i*7919+commit%2)*2654435761)
 			want[k] = i + commit
 			table.Put(k, i+commit)
@@ -172,7 +172,7 @@ func TestBrokenFolderIsAnError(t *testing.T) {
 	for _, name := range names {
 		kind := strings.Trim(name, "0123456789")
 		kinds[kind] = true
-		for round := range 24 {
+		for round := range 20 {
 			fs := clone(t, pristine)
 			damage := damageFile(t, fs, "state/"+name, round, random)
 			if damage == "" {

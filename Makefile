@@ -10,14 +10,14 @@ STREAMS := ./streams/...
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOTEST   := go test -race -shuffle=on -timeout=15m
-UNIT     := $$(go list ./... | grep -v /tests/e2e)
+UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos)
 
 COMPOSE := docker compose -f compose/compose.yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration sim chaos fmt lint docs
+	test test-unit test-integration sim bench chaos fmt lint docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -88,17 +88,30 @@ clean-checkpoints: build ## Drop state and rows; the next run starts from earlie
 
 reset: clean-checkpoints clean ## clean-checkpoints and clean
 
+# What the race detector would make too slow or too large.
+SIMULATION := go test -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=3000
+MEMORY     := go test -run TestMemory ./plugins/fan_out
+
 test: ## All tests that this machine can run
 	$(GOTEST) ./...
+	$(SIMULATION)
+	$(MEMORY)
 
 test-unit: ## All but the end-to-end tests
 	$(GOTEST) $(UNIT)
+	$(SIMULATION)
+	$(MEMORY)
 
 test-integration: ## The end-to-end tests: real Kafka and Postgres
-	$(GOTEST) -v ./tests/e2e
+	$(GOTEST) -v ./tests/e2e ./tests/chaos
 
-sim: ## Random crashes and takeovers of a task's changelog
-	go test -race -tags sim ./plugins/internal/changelog -rapid.checks=25
+SEEDS ?= 20000
+FROM  ?= $$(date +%s)
+sim: ## Simulated streams under faults, SEEDS=20000 of them, new ones each time unless FROM is given
+	go test -v -timeout=0 -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=$(SEEDS) -sim.from=$(FROM)
+
+bench: ## How fast streams restart and restore, on real servers
+	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./tests/bench
 
 chaos: ## Kill the streams 300 times at random moments and compare the rows
 	TIDEMARK_CHAOS_KILLS=300 go test -v -timeout=60m -run TestKills ./tests/chaos

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
 )
@@ -107,30 +108,29 @@ func (c *cluster) find(ctx context.Context) error {
 
 // checkTopics makes sure that the topics can be read as tasks.
 func (c *cluster) checkTopics(ctx context.Context) error {
-	found, err := c.admin.Metadata(ctx, c.cfg.topics...)
+	found, err := c.describe(ctx)
 	if err != nil {
 		return fmt.Errorf("no broker at %v answers: %w", c.cfg.brokers, err)
 	}
 	c.identities = map[string]string{}
 	for _, name := range c.cfg.topics {
-		t, ok := found.Topics[name]
+		t := found[name]
 		switch {
-		case !ok || errors.Is(t.Err, kerr.UnknownTopicOrPartition):
+		case errors.Is(t.err, kerr.UnknownTopicOrPartition):
 			return refuse("topic %q does not exist at %v: create it with `tidemark topics create`", name, c.cfg.brokers)
-		case errors.Is(t.Err, kerr.InvalidTopicException):
+		case errors.Is(t.err, kerr.InvalidTopicException):
 			return refuse("topic %q: the name is not valid", name)
-		case t.Err != nil:
-			return fmt.Errorf("topic %q: %w", name, t.Err)
+		case t.err != nil:
+			return fmt.Errorf("topic %q: %w", name, t.err)
 		}
-		n := int32(len(t.Partitions))
 		if c.partitions == 0 {
-			c.partitions = n
+			c.partitions = t.partitions
 		}
-		if n != c.partitions {
+		if t.partitions != c.partitions {
 			return refuse("topics differ in their number of partitions: %s has %d, %s has %d; tasks need the same: create them anew with `tidemark topics create --partitions N`",
-				c.cfg.topics[0], c.partitions, name, n)
+				c.cfg.topics[0], c.partitions, name, t.partitions)
 		}
-		c.identities[name] = found.Cluster + "/" + t.ID.String()
+		c.identities[name] = t.identity
 	}
 	configs, err := c.admin.DescribeTopicConfigs(ctx, c.cfg.topics...)
 	if err != nil {
@@ -144,6 +144,42 @@ func (c *cluster) checkTopics(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// topic is what the brokers tell of a topic.
+type topic struct {
+	identity   string // tells it from any other of its name
+	partitions int32
+	err        error
+}
+
+// describe asks for the topics as they are now: kadm would answer from a cache.
+func (c *cluster) describe(ctx context.Context) (map[string]topic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.AllowAutoTopicCreation = false
+	for _, name := range c.cfg.topics {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = &name
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := req.RequestWith(ctx, c.client)
+	if err != nil {
+		return nil, err
+	}
+	cluster := ""
+	if resp.ClusterID != nil {
+		cluster = *resp.ClusterID
+	}
+	found := map[string]topic{}
+	for _, name := range c.cfg.topics {
+		found[name] = topic{err: kerr.UnknownTopicOrPartition}
+	}
+	for _, t := range resp.Topics {
+		if t.Topic != nil {
+			found[*t.Topic] = topic{cluster + "/" + kadm.TopicID(t.TopicID).String(), int32(len(t.Partitions)), kerr.ErrorForCode(t.ErrorCode)}
+		}
+	}
+	return found, nil
 }
 
 func (c *cluster) close() { c.client.Close() }

@@ -21,6 +21,9 @@ type place struct {
 // the group can begin one, as the transaction carries the group's metadata, and only
 // where state, topics and committed offsets belong together.
 func (l *life) begin(ctx context.Context, cl *kgo.Client, last *changelog.Marker) (*place, error) {
+	if err := l.sameTopics(ctx); err != nil {
+		return nil, err
+	}
 	at, err := l.place(ctx, last)
 	if err != nil {
 		return nil, err
@@ -29,6 +32,28 @@ func (l *life) begin(ctx context.Context, cl *kgo.Client, last *changelog.Marker
 		return nil, err
 	}
 	return at, l.offsets(at.offsets, noteNone)(ctx, cl)
+}
+
+// sameTopics makes sure that the topics are those that were found at the start.
+func (l *life) sameTopics(ctx context.Context) error {
+	found, err := l.cluster.describe(ctx)
+	if err != nil {
+		return fmt.Errorf("describe topics: %w", err)
+	}
+	for _, name := range l.in.cfg.topics {
+		switch t := found[name]; {
+		case t.err != nil:
+			return fmt.Errorf("topic %s: %w", name, t.err)
+		case t.identity != l.cluster.identities[name]:
+			return l.replaced(name)
+		}
+	}
+	return nil
+}
+
+func (l *life) replaced(topic string) error {
+	return refuse("consumer group %s: topic %s was deleted and made anew since the state was written: `tidemark replay` computes state and rows from the new one",
+		l.in.cfg.group, topic)
 }
 
 // place finds where the last commit stands; topics that it does not know are read
@@ -43,8 +68,7 @@ func (l *life) place(ctx context.Context, last *changelog.Marker) (*place, error
 		at.checkpoint = c
 		for _, s := range c.Position.Sources {
 			if id := l.cluster.identities[s.Topic]; id != "" && id != s.Identity {
-				return nil, refuse("consumer group %s: topic %s was deleted and made anew since the state was written: `tidemark replay` computes state and rows from the new one",
-					l.in.cfg.group, s.Topic)
+				return nil, l.replaced(s.Topic)
 			}
 			at.offsets[s.Topic] = s.Offset
 		}

@@ -141,6 +141,32 @@ func TestMorePartitionsMeanwhile(t *testing.T) {
 	}
 }
 
+// TestTopicDeletedMeanwhile: while a topic is gone its tasks wait, and one of the same
+// name is not taken for it.
+func TestTopicDeletedMeanwhile(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.produce(shoppers(31, 3)...)
+		s := w.start(endless, nil)
+		time.Sleep(10 * time.Second)
+		admin := kadm.NewClient(w.client)
+		if _, err := admin.DeleteTopic(w.Context(), "items"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if err := s.hub.Err(); err != nil || !strings.Contains(s.log.String(), "starts again from its last commit: ") ||
+			!strings.Contains(s.log.String(), "items") {
+			t.Errorf("%v\n%s", err, s.log)
+		}
+		if _, err := admin.CreateTopic(w.Context(), 3, 1, nil, "items"); err != nil {
+			t.Fatal(err)
+		}
+		s.wait()
+		if err := s.hub.Err(); err == nil || !strings.Contains(err.Error(), "topic items was deleted and made anew") {
+			t.Error(err)
+		}
+	}, shopTopics)
+}
+
 // TestExpiredOffsets: offsets that a group has forgotten say nothing; the state does.
 func TestExpiredOffsets(t *testing.T) {
 	records := shoppers(33, 3)

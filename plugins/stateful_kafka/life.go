@@ -234,14 +234,21 @@ const settleTime = 5 * time.Second
 
 // drive runs the task.
 func (r *running) drive(ctx context.Context) (finished bool, err error) {
+	life := ctx
+	ctx, fail := context.WithCancelCause(life)
+	defer fail(nil)
 	reading, stop := context.WithCancel(ctx)
 	var read sync.WaitGroup
-	read.Go(func() { r.source.read(reading) })
+	read.Go(func() {
+		if err := r.source.read(reading); err != nil {
+			fail(err)
+		}
+	})
 	finished, err = r.runner.Run(ctx, r.life.stop, r.life.quit)
 	stop()
 	read.Wait()
 	if err != nil && !r.life.ending() {
-		settling, settled := context.WithTimeout(ctx, settleTime)
+		settling, settled := context.WithTimeout(life, settleTime)
 		defer settled()
 		r.runner.Settle(settling)
 	}

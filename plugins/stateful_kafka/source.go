@@ -2,10 +2,13 @@ package statefulkafka
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
@@ -71,16 +74,18 @@ func (c *cluster) open(p int32, from map[string]int64) (*source, error) {
 		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxWait(fetchWait),
+		kgo.KeepRetryableFetchErrors(), // the client would ask for a deleted topic without a pause
 		kgo.ConsumePartitions(assign),
 	)...)
 	return s, err
 }
 
-// read fetches for the runner until ctx ends, and closes the source.
-func (s *source) read(ctx context.Context) {
+// read fetches for the runner until ctx ends, and closes the source. An error says
+// that a topic is gone.
+func (s *source) read(ctx context.Context) error {
 	defer s.client.Close()
 	defer s.cluster.reads(s)()
-	s.poll(ctx)
+	return s.poll(ctx)
 }
 
 // Records of up to recordBytes that may wait in a task: beyond softLimit per partition on average the
@@ -94,22 +99,31 @@ const (
 	recordBytes = 512
 )
 
-func (s *source) poll(ctx context.Context) {
+func (s *source) poll(ctx context.Context) error {
 	for {
 		if s.full() {
 			select {
 			case <-s.hungry:
 			case <-ctx.Done():
-				return
+				return nil
 			}
 		}
 		fetches := s.client.PollRecords(ctx, pollLimit)
 		if ctx.Err() != nil || fetches.IsClientClosed() {
-			return
+			return nil
 		}
+		var gone error
 		fetches.EachError(func(topic string, p int32, err error) {
-			s.cluster.warn("Fetching %s/%d: %v", topic, p, err)
+			switch {
+			case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
+				gone = fmt.Errorf("fetching %s/%d: %w", topic, p, err)
+			case !kerr.IsRetriable(err):
+				s.cluster.warn("Fetching %s/%d: %v", topic, p, err)
+			}
 		})
+		if gone != nil {
+			return gone
+		}
 		fetches.EachPartition(s.deliver)
 	}
 }

@@ -36,6 +36,12 @@ func (g *rig) dirty() {
 	g.notes.want(g.t)
 }
 
+// nudge has the run go around, so that it knows what was set before.
+func (g *rig) nudge() {
+	g.run.ConfirmEnd(1)
+	synctest.Wait()
+}
+
 func (g *rig) ended(want error, notes ...string) {
 	g.t.Helper()
 	select {
@@ -230,6 +236,7 @@ func TestRefusedUnseen(t *testing.T) {
 				g.notes.take()
 				broken := errors.New("no")
 				g.op.flushing = func() { b.Done(broken) }
+				g.nudge()
 				ask(g)
 				if err := <-g.result; !errors.Is(err, broken) {
 					t.Error(err)
@@ -250,6 +257,7 @@ func TestCommitFails(t *testing.T) {
 		g := ready(t)
 		broken := errors.New("fenced")
 		g.commit = func() error { return broken }
+		g.nudge()
 		g.ended(broken, "2s commit seq 41, next 3 and 0", "2s run ends, finished false")
 	})
 }
@@ -316,6 +324,7 @@ func TestLedgerAway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := ready(t)
 				g.ledger.advance = func(ctx context.Context, _ event.Time) error { return away(ctx) }
+				g.nudge()
 				time.Sleep(time.Minute)
 				g.notes.want(t, "2s commit seq 41, next 3 and 0", "2s advance 3 seq 41 to -inf")
 				g.ended(ask(g), "1m1.1s run ends, finished false")

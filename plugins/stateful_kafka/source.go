@@ -112,8 +112,9 @@ func (s *source) poll(ctx context.Context) error {
 		if ctx.Err() != nil || fetches.IsClientClosed() {
 			return nil
 		}
-		var gone error
+		var failed, gone error
 		fetches.EachError(func(topic string, p int32, err error) {
+			failed = err
 			switch {
 			case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
 				gone = fmt.Errorf("fetching %s/%d: %w", topic, p, err)
@@ -125,8 +126,19 @@ func (s *source) poll(ctx context.Context) error {
 			return gone
 		}
 		fetches.EachPartition(s.deliver)
+		if failed != nil {
+			select {
+			case <-time.After(failedPause):
+			case <-ctx.Done():
+				return nil
+			}
+		}
 	}
 }
+
+// failedPause is waited after a fetch that failed in part, as the client, told to keep
+// such errors, asks again at once.
+const failedPause = 100 * time.Millisecond
 
 // full tells whether enough records wait to keep the task busy.
 func (s *source) full() bool {

@@ -23,16 +23,21 @@ import (
 // may be repeated, so a commit whose answer is lost does no harm.
 type ledgerSQL struct{ table string }
 
+// notIdle ends a transaction whose process is silent for longer: frozen or cut off
+// while it holds the ledger's row, it would keep its successor from beginning. It is
+// shorter than a session of the consumer group, and ends with the transaction.
+const notIdle = "length(set_config('idle_in_transaction_session_timeout', '5s', true))"
+
 // hold locks the row of a task against Begin: $1 stream, $2 task, $3 generation.
 // "For share" conflicts with every update of the row; Advance comes when the task's
 // writes are over, so only Begin meets them.
 func (l ledgerSQL) hold() string {
-	return "select 1 from " + l.table + " where stream = $1 and task = $2 and generation = $3 for share"
+	return "select " + notIdle + " from " + l.table + " where stream = $1 and task = $2 and generation = $3 for share"
 }
 
 // stored locks the row of a task and reads its generation.
 func (l ledgerSQL) stored() string {
-	return "select generation from " + l.table + " where stream = $1 and task = $2 for update"
+	return "select generation, " + notIdle + " from " + l.table + " where stream = $1 and task = $2 for update"
 }
 
 // begin sets the generation $3 and the committed seq $4 unless a greater

@@ -54,7 +54,8 @@ func (w *writer) Begin(ctx context.Context, run host.TaskRun) error {
 func (w *writer) begin(ctx context.Context, tx *sql.Tx, run host.TaskRun) (known bool, err error) {
 	l := ledgerSQL{w.cfg.ledgerTable.sql()}
 	var stored sql.NullInt64
-	err = tx.QueryRowContext(ctx, l.stored(), run.Stream, run.Task).Scan(&stored)
+	var limit int
+	err = tx.QueryRowContext(ctx, l.stored(), run.Stream, run.Task).Scan(&stored, &limit)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}

@@ -185,9 +185,10 @@ func (b *Broker) format() error {
 func (b *Broker) awaitAnswer() error {
 	ctx, cancel := context.WithTimeout(context.Background(), serverPatience)
 	defer cancel()
+	exited := b.exited // by the next start it is another one
 	go func() {
 		select {
-		case <-b.exited:
+		case <-exited:
 			cancel()
 		case <-ctx.Done():
 		}

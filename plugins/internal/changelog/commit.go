@@ -155,13 +155,15 @@ func (l *Log) settle(ctx context.Context) error {
 	}
 }
 
-// abort takes a transaction back whose hook failed.
+// abort takes a transaction back whose hook failed. Where that fails too, the cause is
+// told but not passed on: only who was not fenced until the end of the transaction has
+// seen things as they are, and may conclude from them that no new attempt helps.
 func (l *Log) abort(ctx context.Context, cause error) error {
 	if marked := classify(cause); errors.Is(marked, ErrFenced) {
 		return marked
 	}
 	if err := l.producer.EndTransaction(ctx, kgo.TryAbort); err != nil {
-		return fmt.Errorf("abort after %w: %w", cause, classify(err))
+		return fmt.Errorf("abort after %v: %w", cause, classify(err))
 	}
 	return fmt.Errorf("%w: %w", ErrAborted, cause)
 }

@@ -332,6 +332,24 @@ func TestBeginHook(t *testing.T) {
 	l.Close()
 }
 
+// TestZombieInItsHook: what a hook sees after a successor has begun is no verdict. The
+// commit fails because it was fenced, and not with the hook's error.
+func TestZombieInItsHook(t *testing.T) {
+	f := setup(t)
+	defer f.close()
+	strange := errors.New("the offsets are another's")
+	local := f.openLocal(t, vfs.NewMem())
+	defer local.Close()
+	cfg := f.config(local)
+	cfg.Begin = func(context.Context, *kgo.Client, *Marker) error {
+		f.start(t, vfs.NewMem()).stop(t) // on another machine
+		return strange
+	}
+	if _, _, err := Open(context.Background(), cfg); !errors.Is(err, ErrFenced) || errors.Is(err, strange) {
+		t.Fatalf("open: %v", err)
+	}
+}
+
 // TestInterruptedRestore goes on where it stopped.
 func TestInterruptedRestore(t *testing.T) {
 	f := setup(t)

@@ -1,0 +1,37 @@
+package chaos
+
+import (
+	"testing"
+	"time"
+)
+
+// Postgres hangs, and a process is killed that waits for it: nothing is committed
+// that Postgres has not taken.
+func TestKilledWhilePostgresHangs(t *testing.T) {
+	p := newPipeline(t, 1)
+	if p.killWhilePostgresHangs() {
+		t.Error("something was committed before the outputs had taken it")
+	}
+	p.expect("a")
+}
+
+// killWhilePostgresHangs says whether anything of the items was committed meanwhile.
+func (p *pipeline) killWhilePostgresHangs() (committed bool) {
+	p.Helper()
+	// A commit or two would have to come in this time.
+	const wait = 6 * time.Second
+	c := p.consume("a")
+	p.awaitBegun(int64(len(groups)))
+	release := p.hang(resultTables...)
+	// Few enough that the outputs take them all before they are stuck.
+	p.produceAtOnce(100)
+	p.awaitHanging(3)
+	for begun := time.Now(); !committed && time.Since(begun) < wait; p.sleep(tick) {
+		for _, o := range p.committed("tidemark-gmv").Sorted() {
+			committed = committed || o.At > 0
+		}
+	}
+	p.kill(c)
+	release()
+	return committed
+}

@@ -89,7 +89,7 @@ clean-checkpoints: build ## Drop state and rows; the next run starts from earlie
 reset: clean-checkpoints clean ## clean-checkpoints and clean
 
 # What the race detector would make too slow or too large.
-SIMULATION := go test -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=3000
+SIMULATION := go test -timeout=30m -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=3000
 MEMORY     := go test -run TestMemory ./plugins/fan_out
 
 test: ## All tests that this machine can run

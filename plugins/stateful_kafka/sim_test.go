@@ -13,7 +13,7 @@ import (
 
 var (
 	simSeed  = flag.String("sim.seed", os.Getenv("TIDEMARK_SIM_SEED"), "the one seed that TestSimulation runs")
-	simSeeds = flag.String("sim.seeds", cmp.Or(os.Getenv("TIDEMARK_SIM_SEEDS"), "60"), "how many seeds TestSimulation runs")
+	simSeeds = flag.String("sim.seeds", cmp.Or(os.Getenv("TIDEMARK_SIM_SEEDS"), "20"), "how many seeds TestSimulation runs")
 	simFrom  = flag.Uint64("sim.from", 1, "the first of them")
 	simLogs  = flag.Bool("sim.log", false, "print what the processes of a failed seed logged")
 )

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) { kit.Main(m) }
 const (
 	seedEnv  = "TIDEMARK_CHAOS_SEED"
 	killsEnv = "TIDEMARK_CHAOS_KILLS" // how often TestKills kills
+	logsEnv  = "TIDEMARK_CHAOS_LOGS"  // folder for the logs of all consumers
 )
 
 // dice are a test's own random numbers.

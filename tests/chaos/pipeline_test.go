@@ -222,19 +222,23 @@ func (p *pipeline) says(c *consumer, text string) {
 	})
 }
 
-// showLogs logs what the last consumers of a failed test had to say.
+// showLogs logs what the last consumers of a failed test had to say. The logs of all
+// consumers are kept in the folder that TIDEMARK_CHAOS_LOGS names.
 func (p *pipeline) showLogs() {
+	if dir := os.Getenv(logsEnv); dir != "" {
+		for i, c := range p.consumers {
+			name := fmt.Sprintf("%s-%03d-%s.log", strings.ReplaceAll(p.Name(), "/", "_"), i, c.name)
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(c.Output()), 0o600); err != nil {
+				p.Log(err)
+			}
+		}
+	}
 	if !p.Failed() {
 		return
 	}
 	const most = 4
 	for _, c := range p.consumers[max(0, len(p.consumers)-most):] {
 		p.Logf("log of consumer %s, begun at %s:\n%s", c.name, c.began.Format(time.TimeOnly), tail(c.Output()))
-	}
-	if dir := os.Getenv("TIDEMARK_CHAOS_LOGS"); dir != "" {
-		for i, c := range p.consumers {
-			_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d-%s.log", i, c.name)), []byte(c.Output()), 0o600)
-		}
 	}
 }
 

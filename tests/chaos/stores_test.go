@@ -84,7 +84,9 @@ func TestChangelogDeletedWhileRowsRemain(t *testing.T) {
 			}) {
 				t.Errorf("no line names the group and `tidemark replay`:\n%s", tail(r.Output()))
 			}
-			if diff := golden.Diff(before, p.rows()); len(diff) > 0 {
+			// The process ends with its refused stream, in the middle of what the others do.
+			diff := slices.DeleteFunc(golden.Diff(before, p.rows()), func(d string) bool { return !strings.HasPrefix(d, golden.GMV+"[") })
+			if len(diff) > 0 {
 				t.Error(summary(diff))
 			}
 		})

@@ -110,7 +110,7 @@ FROM  ?= $$(date +%s)
 sim: ## Simulated streams under faults, SEEDS=20000 of them, new ones each time unless FROM is given
 	go test -v -timeout=0 -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=$(SEEDS) -sim.from=$(FROM)
 
-bench: ## How fast streams restart and restore, on real servers
+bench: ## Throughput, latency, restart and restore on real servers
 	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./tests/bench
 
 chaos: ## Kill the streams 300 times at random moments and compare the rows

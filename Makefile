@@ -15,7 +15,7 @@ UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos)
 COMPOSE := docker compose -f compose/compose.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-bg db-shell db-latest db-complete \
+.PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
 	test test-unit test-integration sim bench chaos fmt lint docs
 
@@ -50,6 +50,12 @@ producer-full: build ## Replay everything as fast as possible
 
 consumer: build ## Run the analytics streams
 	$(BIN) consume
+
+CONSUMERS ?= 3
+consumer-cluster: build ## Several consumers that share the work, CONSUMERS=3 of them
+	@pids=; trap 'kill $$pids' INT TERM; \
+	for i in $$(seq $(CONSUMERS)); do $(BIN) consume & pids="$$pids $$!"; done; \
+	for pid in $$pids; do wait $$pid; done; wait
 
 consumer-bg: build ## The same in the background: logs/consumer.log, logs/consumer.pid
 	@mkdir -p logs

@@ -33,6 +33,7 @@ type Config struct {
 // AvroDecode decodes records and checks them against the rules of their topic. A
 // record that is garbage or breaks a rule is invalid.
 type AvroDecode struct {
+	task.Stateless
 	cfg    Config
 	topics []*topic
 	row    event.Row // what is being decoded: kept, so that it is not allocated per event
@@ -178,15 +179,3 @@ func described(v event.Value) string {
 	}
 	return v.Key()
 }
-
-// NextTimer is never.
-func (a *AvroDecode) NextTimer() event.Time { return event.MaxTime }
-
-// OnTimer does nothing.
-func (a *AvroDecode) OnTimer(event.Time, *task.Output) {}
-
-// Flush does nothing.
-func (a *AvroDecode) Flush(event.Time, *task.Output) {}
-
-// Restore does nothing: there is no state.
-func (a *AvroDecode) Restore() error { return nil }

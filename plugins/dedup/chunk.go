@@ -32,7 +32,7 @@ func (c *chunk) add(k id, offset event.Duration) {
 }
 
 // each calls fn for every id.
-func (c *chunk) each(fn func(k id, offset event.Duration)) error {
+func (c chunk) each(fn func(k id, offset event.Duration)) error {
 	for b := c.packed; len(b) > 0; {
 		if len(b) < len(id{}) {
 			return event.ErrCorrupt
@@ -66,17 +66,17 @@ func (chunkCodec) Key(b []byte) (place, error) {
 	return place{int64(binary.BigEndian.Uint64(b) ^ 1<<63), binary.BigEndian.Uint32(b[8:])}, nil
 }
 
-func (chunkCodec) AppendValue(b []byte, c *chunk) []byte {
+func (chunkCodec) AppendValue(b []byte, c chunk) []byte {
 	return append(binary.AppendUvarint(b, uint64(c.n)), c.packed...)
 }
 
-func (chunkCodec) Value(_ place, b []byte) (*chunk, error) {
+func (chunkCodec) Value(_ place, b []byte) (c chunk, err error) {
 	n, k := binary.Uvarint(b)
 	if k <= 0 {
-		return nil, event.ErrCorrupt
+		return c, event.ErrCorrupt
 	}
-	c := &chunk{packed: append([]byte(nil), b[k:]...)}
-	err := c.each(func(id, event.Duration) { c.n++ })
+	c.packed = append([]byte(nil), b[k:]...)
+	err = c.each(func(id, event.Duration) { c.n++ })
 	if err == nil && uint64(c.n) != n {
 		err = fmt.Errorf("%w: a chunk of %d ids has %d", event.ErrCorrupt, n, c.n)
 	}

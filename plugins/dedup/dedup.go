@@ -34,8 +34,8 @@ type Dedup struct {
 	width event.Duration
 	delay event.Duration
 
-	index  index
-	chunks *state.Table[place, *chunk]
+	index  state.Index
+	chunks *state.Table[place, chunk]
 	// buckets are the numbers of the buckets that hold ids, smallest first. The chunks
 	// of each have names for the index, in their order: the indexes in places, which
 	// are given anew when a chunk is gone. The last one of a bucket is appended to.
@@ -43,6 +43,10 @@ type Dedup struct {
 	names   map[int64][]uint32
 	places  []place
 	spare   []uint32
+
+	// tail is the chunk that was appended to last, as most ids go where the last went.
+	tail     *state.Entry[place, chunk]
+	tailName uint32
 }
 
 // New makes the operator; its state goes to store.
@@ -72,13 +76,14 @@ func (d *Dedup) Bind(in task.Shape) (task.Shape, error) {
 // Restore fills the index from the chunks.
 func (d *Dedup) Restore() error {
 	var bad error
-	err := d.chunks.Open(func(p place, c *chunk) bool {
+	err := d.chunks.Open(func(e *state.Entry[place, chunk]) bool {
+		p := e.Key
 		if int(p.number) != len(d.names[p.bucket]) {
 			bad = fmt.Errorf("chunk %d of bucket %d: %w", p.number, p.bucket, event.ErrCorrupt)
 			return false
 		}
 		name := d.open(p)
-		if err := c.each(func(k id, _ event.Duration) { d.index.add(k, name) }); err != nil {
+		if err := e.Value.each(func(k id, _ event.Duration) { d.index.Add(k.hash(), name) }); err != nil {
 			bad = err
 		}
 		return false
@@ -112,27 +117,27 @@ func (d *Dedup) Process(rows []event.Row, out *task.Output) {
 // duplicate tells whether k passed within TTL of t and is not forgotten at
 // watermark w. If not, it remembers that k passes at t.
 func (d *Dedup) duplicate(k id, t, w event.Time) bool {
-	known := false
-	d.index.each(k, func(name uint32) bool {
+	known, hash := false, k.hash()
+	d.index.Each(hash, func(name uint32) bool {
 		known = d.stands(name, k, t, w)
 		return !known
 	})
 	if known {
 		return true
 	}
-	d.index.add(k, d.store(k, t))
+	d.index.Add(hash, d.store(k, t))
 	return false
 }
 
 // stands tells whether the chunk has k with a time of which t is a duplicate.
 func (d *Dedup) stands(name uint32, k id, t, w event.Time) bool {
 	p := d.places[name]
-	c, ok := d.chunks.Get(p)
-	if !ok {
+	e := d.chunks.Find(p)
+	if e == nil {
 		return false // what cannot be read is an error of the table, which stops the task
 	}
 	known := false
-	_ = c.each(func(other id, offset event.Duration) {
+	_ = e.Value.each(func(other id, offset event.Duration) {
 		known = known || other == k && d.near(d.start(p.bucket).Add(offset), t, w)
 	})
 	return known
@@ -147,19 +152,20 @@ func (d *Dedup) near(m, t, w event.Time) bool {
 // store appends an id to the last chunk of its bucket and returns the chunk's name.
 func (d *Dedup) store(k id, t event.Time) uint32 {
 	bucket := state.FloorDiv(int64(t), int64(d.width))
-	var c *chunk
-	var name uint32
-	if names := d.names[bucket]; len(names) > 0 {
-		name = names[len(names)-1]
-		c, _ = d.chunks.Get(d.places[name])
+	if !d.chunks.Holds(d.tail) || d.tail.Key.bucket != bucket {
+		d.tail = nil
+		if names := d.names[bucket]; len(names) > 0 {
+			d.tailName = names[len(names)-1]
+			d.tail = d.chunks.Find(d.places[d.tailName])
+		}
 	}
-	if c == nil || c.n >= chunkIDs {
-		c = &chunk{}
-		name = d.open(place{bucket, uint32(len(d.names[bucket]))})
+	if d.tail == nil || d.tail.Value.n >= chunkIDs {
+		d.tailName = d.open(place{bucket, uint32(len(d.names[bucket]))})
+		d.tail = d.chunks.Put(d.places[d.tailName], chunk{})
 	}
-	c.add(k, event.Duration(t-d.start(bucket)))
-	d.chunks.Put(d.places[name], c)
-	return name
+	d.tail.Value.add(k, event.Duration(t-d.start(bucket)))
+	d.chunks.Touch(d.tail)
+	return d.tailName
 }
 
 // open gives a chunk its name.
@@ -188,10 +194,10 @@ func (d *Dedup) expire(w event.Time) {
 		bucket := d.buckets[0]
 		d.buckets = d.buckets[1:]
 		for _, name := range d.names[bucket] {
-			if c, ok := d.chunks.Get(d.places[name]); ok {
+			if e := d.chunks.Find(d.places[name]); e != nil {
 				// What cannot be read stays in the index; the table's error stops the task.
-				_ = c.each(func(k id, _ event.Duration) { d.index.remove(k, name) })
-				d.chunks.Delete(d.places[name])
+				_ = e.Value.each(func(k id, _ event.Duration) { d.index.Remove(k.hash(), name) })
+				d.chunks.Remove(e)
 				d.spare = append(d.spare, name)
 			}
 		}
@@ -199,11 +205,8 @@ func (d *Dedup) expire(w event.Time) {
 	}
 }
 
-// NextTimer is never: keys expire as events come.
-func (d *Dedup) NextTimer() event.Time { return event.MaxTime }
-
-// OnTimer does nothing.
-func (d *Dedup) OnTimer(event.Time, *task.Output) {}
+// Advance does nothing: keys expire as events come.
+func (d *Dedup) Advance(event.Time, *task.Output) {}
 
 // Flush does nothing: what passes has been emitted.
 func (d *Dedup) Flush(event.Time, *task.Output) {}

@@ -32,11 +32,10 @@ var clash = func() (keys [2]string) {
 }()
 
 func TestClashIsOne(t *testing.T) {
-	var x index
+	var x state.Index
 	first, second := idOf(clash[0]), idOf(clash[1])
-	s, h := x.find(first)
-	if s2, h2 := x.find(second); s != s2 || h != h2 || first == second {
-		t.Errorf("%v and %v are told apart by the index: %x, %x", first, second, h, h2)
+	if x.Add(first.hash(), 1); !x.Has(second.hash()) || first == second {
+		t.Errorf("%v and %v are told apart by the index: %x, %x", first, second, first.hash(), second.hash())
 	}
 }
 
@@ -186,7 +185,7 @@ func TestStateIsBounded(t *testing.T) {
 		if n := memory.Keys(); n > ttl+ttl/bucketsPerTTL+1 {
 			t.Fatalf("%d keys at %v", n, at)
 		}
-		if n, most := op.index.n, ttl+ttl/bucketsPerTTL+1; n > most || len(op.places) > most || len(op.names) > bucketsPerTTL+2 {
+		if n, most := op.index.Len(), ttl+ttl/bucketsPerTTL+1; n > most || len(op.places) > most || len(op.names) > bucketsPerTTL+2 {
 			t.Fatalf("%d ids, %d names of chunks, %d buckets at %v", n, len(op.places), len(op.names), at)
 		}
 	}

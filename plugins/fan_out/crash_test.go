@@ -152,6 +152,11 @@ func TestCrashesChangeNoRow(t *testing.T) {
 					if err := local.Apply(local.Changes(), []byte("marker")); err != nil {
 						t.Fatal(err)
 					}
+					if rapid.Bool().Draw(t, "write") {
+						if err := local.Write(); err != nil {
+							t.Fatal(err)
+						}
+					}
 					local.Shrink(rapid.IntRange(0, 5).Draw(t, "cache"))
 					position, committed = done+i, seq
 				},
@@ -189,7 +194,6 @@ func run(t *rapid.T, backend state.Backend, events []input, rows table, l *life)
 	}
 	var sink task.Sink
 	for i, e := range events {
-		c.FireUntil(e.mark, &sink)
 		s := item
 		if e.topic == "orders" {
 			s = order
@@ -207,7 +211,7 @@ func run(t *rapid.T, backend state.Backend, events []input, rows table, l *life)
 	if l != nil && l.crash {
 		return
 	}
-	c.FireUntil(event.MaxTime, &sink)
+	c.Advance(event.MaxTime, &sink)
 	c.Flush(event.MaxTime, &sink)
 	rows.take(&sink, seq)
 }

@@ -3,6 +3,7 @@ package fanout
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
@@ -14,6 +15,8 @@ import (
 type FanOut struct {
 	stages   [][]task.Stage
 	branches []*task.Chain
+	ends     task.Sink // where the branches end
+	rest     []span
 }
 
 // New makes the operator from the stages of its branches.
@@ -49,18 +52,40 @@ func (f *FanOut) Restore() error {
 	return nil
 }
 
-// run lets one branch write to out.
+// run lets every branch do something. What they emit leaves in the order of its
+// watermarks, which is that of event time for the operators behind.
 func (f *FanOut) run(out *task.Output, do func(*task.Chain, *task.Sink)) {
 	sink := out.Sink()
+	f.ends.Rejects = sink.Rejects
+	f.rest = f.rest[:0]
 	for _, b := range f.branches {
-		ends := task.Sink{Rejects: sink.Rejects}
-		do(b, &ends)
-		sink.Rejects = ends.Rejects
-		for _, r := range ends.Rows {
-			out.Emit(r)
+		begin := len(f.ends.Rows)
+		do(b, &f.ends)
+		if end := len(f.ends.Rows); end > begin {
+			f.rest = append(f.rest, span{begin, end})
 		}
 	}
+	sink.Rejects, f.ends.Rejects = f.ends.Rejects, nil
+	rows := f.ends.Rows
+	for len(f.rest) > 0 {
+		first := 0
+		for i := 1; i < len(f.rest); i++ {
+			if rows[f.rest[i].begin].Watermark < rows[f.rest[first].begin].Watermark {
+				first = i
+			}
+		}
+		s := &f.rest[first]
+		out.Emit(rows[s.begin])
+		if s.begin++; s.begin == s.end {
+			f.rest = slices.Delete(f.rest, first, first+1)
+		}
+	}
+	clear(rows)
+	f.ends.Rows = rows[:0]
 }
+
+// span are the rows of one branch that are still to be emitted.
+type span struct{ begin, end int }
 
 // Process gives the rows to every branch.
 func (f *FanOut) Process(rows []event.Row, out *task.Output) {
@@ -70,18 +95,16 @@ func (f *FanOut) Process(rows []event.Row, out *task.Output) {
 	f.run(out, func(c *task.Chain, s *task.Sink) { c.Process(rows, s) })
 }
 
-// NextTimer is the earliest timer of all branches.
-func (f *FanOut) NextTimer() event.Time {
-	next := event.MaxTime
-	for _, b := range f.branches {
-		next = min(next, b.NextTimer())
-	}
-	return next
+// Advance fires the timers of all branches that are due.
+func (f *FanOut) Advance(w event.Time, out *task.Output) {
+	f.run(out, func(c *task.Chain, s *task.Sink) { c.Advance(w, s) })
 }
 
-// OnTimer fires the timers of all branches that are due at t.
-func (f *FanOut) OnTimer(t event.Time, out *task.Output) {
-	f.run(out, func(c *task.Chain, s *task.Sink) { c.FireUntil(t+1, s) })
+// Release takes back what the branches were lent.
+func (f *FanOut) Release() {
+	for _, b := range f.branches {
+		b.Release()
+	}
 }
 
 // Flush flushes every branch.

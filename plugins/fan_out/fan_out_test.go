@@ -200,9 +200,6 @@ func TestTimersOfBranches(t *testing.T) {
 		{{Label: "inner", Op: New([][]task.Stage{{size("10", 10)}, {size("20", 20)}})}},
 	})
 	d := tasktest.Op(t, op)
-	if next := op.NextTimer(); next != event.MaxTime {
-		t.Errorf("a timer is set for %v", next)
-	}
 	d.Add(event.Row{Schema: orders, Values: make([]event.Value, 3), Source: &event.Source{Topic: "orders"}})
 	d.End()
 	var order []string

@@ -184,13 +184,13 @@ func (k *memoryTask) order(n int, fill bool) {
 
 func (k *memoryTask) process(s *event.Schema, topic string, at event.Time, id, order string, rest ...event.Value) {
 	mark := at.Add(-event.Minute)
-	k.chain.FireUntil(mark, &k.sink)
 	k.chain.Process([]event.Row{{
 		Time: at, Watermark: mark, Schema: s, Source: &event.Source{Topic: topic, Offset: int64(k.offset)},
 		Values: append([]event.Value{event.StringOf(id), event.TimestampOf(at), event.StringOf(order)}, rest...),
 	}}, &k.sink)
 	k.offset++
-	k.sink.Rows, k.sink.Rejects = k.sink.Rows[:0], k.sink.Rejects[:0]
+	k.sink.Reset()
+	k.chain.Release()
 	if k.offset%memoryCommit == 0 {
 		k.commit()
 	}

@@ -64,22 +64,16 @@ type Join struct {
 
 	schemas *state.Schemas
 	known   []*event.Schema
-	anchors *state.Table[string, *anchor]
+	anchors *state.Table[string, anchor]
 	held    *state.Table[string, []child]
 	timers  agenda
+	buf     []byte // for packing
 
-	shapes map[[2]*event.Schema]*event.Schema
+	shapes []shape
 }
 
-// anchor is what is remembered of an anchor event.
-type anchor struct {
-	key    string
-	time   event.Time
-	schema *event.Schema
-	values []event.Value
-	source *event.Source
-	counts []int64
-}
+// shape is the schema of the rows that join an anchor with a child, nil for none.
+type shape struct{ anchor, child, joined *event.Schema }
 
 // child is a child event that waits for its anchor.
 type child struct {
@@ -98,10 +92,9 @@ func New(cfg Config, store state.Store) *Join {
 	schemas := state.NewSchemas(store)
 	j := &Join{
 		cfg: cfg, key: event.NewRef(cfg.Key), schemas: schemas,
-		anchors: state.NewTable(store, "anchors", anchorCodec{schemas: schemas}).Cached(),
+		anchors: state.NewTable(store, "anchors", anchorCodec{streams: len(cfg.Streams), schemas: schemas}).Cached(),
 		held:    state.NewTable(store, "held", heldCodec{schemas: schemas}),
 		timers:  newAgenda(cfg.Within),
-		shapes:  map[[2]*event.Schema]*event.Schema{},
 	}
 	for _, s := range cfg.Streams {
 		j.where = append(j.where, s.Where.Compile())
@@ -176,9 +169,10 @@ func (j *Join) countFields() []string {
 // shape is the schema of the rows that join an anchor with a child; c is nil for
 // rows without one.
 func (j *Join) shape(a, c *event.Schema, stream string) *event.Schema {
-	id := [2]*event.Schema{a, c}
-	if s, ok := j.shapes[id]; ok {
-		return s
+	for i := range j.shapes {
+		if s := &j.shapes[i]; s.anchor == a && s.child == c {
+			return s.joined
+		}
 	}
 	fields := append(slices.Clone(a.Fields), changeField)
 	fields = append(fields, j.countFields()...)
@@ -188,20 +182,21 @@ func (j *Join) shape(a, c *event.Schema, stream string) *event.Schema {
 		}
 	}
 	if len(j.shapes) == maxShapes {
-		clear(j.shapes) // rows of ever new shapes: forget rather than grow
+		j.shapes = j.shapes[:0] // rows of ever new shapes: forget rather than grow
 	}
 	s := event.NewSchema(a.Name, fields...)
-	j.shapes[id] = s
+	j.shapes = append(j.shapes, shape{a, c, s})
 	return s
 }
 
 // maxShapes bounds how many shapes of joined rows are remembered.
-const maxShapes = 256
+const maxShapes = 64
 
-// Process joins, holds or refuses each row.
+// Process joins, holds or refuses each row, behind what ends before it.
 func (j *Join) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {
 		r := &rows[i]
+		j.Advance(r.Watermark, out)
 		key := j.key.Get(r)
 		switch {
 		case r.Source == nil:
@@ -211,7 +206,7 @@ func (j *Join) Process(rows []event.Row, out *task.Output) {
 		case r.Source.Topic == j.cfg.Anchor:
 			j.onAnchor(r, key.Key(), out)
 		default:
-			s := slices.IndexFunc(j.cfg.Streams, func(s Stream) bool { return s.Topic == r.Source.Topic })
+			s := j.stream(r.Source.Topic)
 			if s < 0 {
 				out.Reject(r, task.Invalid, "its topic is neither the anchor nor a stream of the join")
 				continue
@@ -221,19 +216,28 @@ func (j *Join) Process(rows []event.Row, out *task.Output) {
 	}
 }
 
+// stream is the number of the stream of a topic, -1 for others.
+func (j *Join) stream(topic string) int {
+	for i := range j.cfg.Streams {
+		if j.cfg.Streams[i].Topic == topic {
+			return i
+		}
+	}
+	return -1
+}
+
 func (j *Join) onAnchor(r *event.Row, key string, out *task.Output) {
 	w := r.Watermark.Add(-j.delay)
 	if r.Time.Add(j.cfg.Within) < w {
 		out.Reject(r, task.Late, fmt.Sprintf("older than watermark %v - within %v", w, j.cfg.Within.Std()))
 		return
 	}
-	if _, known := j.anchors.Get(key); known {
+	if j.anchors.Find(key) != nil {
 		out.Count(r, task.Duplicate)
 		return
 	}
-	key = strings.Clone(key) // the row's text is borrowed
-	a := &anchor{key: key, time: r.Time, schema: r.Schema, values: cloneValues(r.Values), source: r.Source.Place(), counts: make([]int64, len(j.cfg.Streams))}
-	j.anchors.Put(key, a)
+	key, packed := j.pack(r, key) // the row's text is borrowed
+	a := &j.anchors.Put(key, packed).Value
 	j.timers.Set(a.time.Add(j.cfg.Within).Add(j.delay), due{key, true})
 	out.Count(r, task.Passed)
 	j.emit(a, ChangeAnchor, r.Watermark, r.Source, nil, out)
@@ -253,9 +257,9 @@ func (j *Join) onAnchor(r *event.Row, key string, out *task.Output) {
 }
 
 func (j *Join) onChild(r *event.Row, stream int, key string, out *task.Output) {
-	if a, known := j.anchors.Get(key); known {
-		if j.join(a, stream, r, out) {
-			j.anchors.Put(a.key, a)
+	if e := j.anchors.Find(key); e != nil {
+		if j.join(&e.Value, stream, r, out) {
+			j.anchors.Touch(e)
 		}
 		return
 	}
@@ -284,7 +288,7 @@ func (j *Join) join(a *anchor, stream int, r *event.Row, out *task.Output) bool 
 	if !j.where[stream].Match(r) {
 		return false
 	}
-	a.counts[stream]++
+	a.add(stream)
 	j.emit(a, j.cfg.Streams[stream].Name, r.Watermark, r.Source, r, out)
 	return true
 }
@@ -294,13 +298,16 @@ func (j *Join) emit(a *anchor, change string, w event.Time, source *event.Source
 	if child != nil {
 		cs = child.Schema
 	}
-	s := j.shape(a.schema, cs, change)
+	schema, packed := j.schemas.SplitRow(a.packed[a.row:])
+	s := j.shape(schema, cs, change)
 	v := out.Values(len(s.Fields))
-	n := copy(v, a.values)
+	n := len(schema.Fields)
+	// What was packed here, or checked when it was read, can be unpacked.
+	_ = state.UnpackValues(packed, v[:n])
 	v[n] = event.StringOf(change)
 	n++
-	for _, c := range a.counts {
-		v[n] = event.IntOf(c)
+	for i := range j.cfg.Streams {
+		v[n] = event.IntOf(a.count(i))
 		n++
 	}
 	if child != nil {
@@ -313,31 +320,25 @@ func (j *Join) orphaned(r *event.Row) string {
 	return fmt.Sprintf("no %s with %s %q could still come in time", j.cfg.Anchor, j.cfg.Key, j.key.Get(r).Key())
 }
 
-// NextTimer is the earliest end of an anchor's or a held child's time.
-func (j *Join) NextTimer() event.Time { return j.timers.Next() }
-
-// OnTimer closes anchors and gives up on held children whose time ends at t.
-func (j *Join) OnTimer(t event.Time, out *task.Output) {
-	for {
-		d, ok := j.timers.Pop(t)
-		if !ok {
-			return
-		}
+// Advance closes anchors and gives up on held children whose time ends before w.
+func (j *Join) Advance(w event.Time, out *task.Output) {
+	for at := j.timers.Next(); at < w; at = j.timers.Next() {
+		d, _ := j.timers.Pop(at)
 		if d.anchor {
-			j.close(d.key, t, out)
+			j.close(d.key, at, out)
 		} else {
-			j.giveUp(d.key, t, out)
+			j.giveUp(d.key, at, out)
 		}
 	}
 }
 
 func (j *Join) close(key string, t event.Time, out *task.Output) {
-	a, ok := j.anchors.Get(key)
-	if !ok {
+	e := j.anchors.Find(key)
+	if e == nil {
 		return
 	}
-	j.anchors.Delete(key)
-	j.emit(a, ChangeClosed, t, a.source, nil, out)
+	j.emit(&e.Value, ChangeClosed, t, e.Value.source(len(j.cfg.Streams)), nil, out)
+	j.anchors.Remove(e)
 }
 
 func (j *Join) giveUp(key string, t event.Time, out *task.Output) {

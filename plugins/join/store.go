@@ -7,37 +7,6 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 )
 
-// anchorCodec is the stored form of anchors. The key is the join's key. The value
-// is the event time as a varint, the place of the record, the number of streams and
-// their counts as unsigned varints, and the row.
-type anchorCodec struct {
-	state.TextKey
-	schemas *state.Schemas
-}
-
-func (c anchorCodec) AppendValue(b []byte, a *anchor) []byte {
-	b = state.AppendSource(binary.AppendVarint(b, int64(a.time)), a.source)
-	b = binary.AppendUvarint(b, uint64(len(a.counts)))
-	for _, n := range a.counts {
-		b = binary.AppendUvarint(b, uint64(n))
-	}
-	return c.schemas.AppendRow(b, a.schema, a.values)
-}
-
-func (c anchorCodec) Value(key string, b []byte) (*anchor, error) {
-	r := event.NewReader(b)
-	a := &anchor{key: key, time: event.Time(r.Varint()), source: state.ReadSource(r)}
-	a.counts = make([]int64, r.Count())
-	for i := range a.counts {
-		a.counts[i] = int64(r.Uvarint())
-	}
-	var err error
-	if a.schema, a.values, err = c.schemas.ReadRow(r); err != nil {
-		return nil, err
-	}
-	return a, r.Err()
-}
-
 // heldCodec is the stored form of the children that wait for one anchor. The key is
 // the join's key. The value is their number, and for each the number of its stream,
 // its event time as a varint, the place of the record and the row.
@@ -79,14 +48,15 @@ func (j *Join) Restore() error {
 	if err := j.schemas.Restore(j.known); err != nil {
 		return err
 	}
-	err := j.anchors.Open(func(key string, a *anchor) bool {
-		j.timers.Set(a.time.Add(j.cfg.Within).Add(j.delay), due{key, true})
+	err := j.anchors.Open(func(e *state.Entry[string, anchor]) bool {
+		j.timers.Set(e.Value.time.Add(j.cfg.Within).Add(j.delay), due{e.Key, true})
 		return false
 	})
 	if err != nil {
 		return err
 	}
-	return j.held.Open(func(key string, held []child) bool {
+	return j.held.Open(func(e *state.Entry[string, []child]) bool {
+		key, held := e.Key, e.Value
 		for i := range held {
 			if held[i].stream >= len(j.cfg.Streams) {
 				continue // the fingerprint guards against this

@@ -74,6 +74,7 @@ func (c *cluster) open(p int32, from map[string]int64) (*source, error) {
 		kgo.FetchMaxPartitionBytes(fetchPartitionBytes),
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxWait(fetchWait),
+		kgo.WithPools(records{}),
 		kgo.KeepRetryableFetchErrors(), // the client would ask for a deleted topic without a pause
 		kgo.ConsumePartitions(assign),
 	)...)
@@ -126,6 +127,7 @@ func (s *source) poll(ctx context.Context) error {
 			return gone
 		}
 		fetches.EachPartition(s.deliver)
+		fetches.EachRecord((*kgo.Record).Recycle)
 		if failed != nil {
 			select {
 			case <-time.After(failedPause):

@@ -48,26 +48,39 @@ const avgScale = 6
 // accumulator is the state of one aggregate in one window. Which fields it uses
 // depends on the kind. Nulls count in nothing but count.
 type accumulator struct {
-	n     int64               // count, avg
-	value event.Value         // sum, min, max, avg: the sum; first, last: the value
-	time  event.Time          // first, last
-	id    string              // first, last
-	set   map[string]struct{} // distinct
-	list  []entry             // collect, in order
+	n     int64       // count, avg
+	value event.Value // sum, min, max, avg: the sum; first, last: the value
+	rest  *rest       // of the kinds that need more; nil until then
 }
 
-// entry is one collected value.
-type entry struct {
+// rest is what the rarer kinds need.
+type rest struct {
+	time event.Time          // first, last
+	id   string              // first, last
+	set  map[string]struct{} // distinct
+	list []collected         // collect, in order
+}
+
+func (a *accumulator) more() *rest {
+	if a.rest == nil {
+		a.rest = &rest{}
+	}
+	return a.rest
+}
+
+// collected is one collected value.
+type collected struct {
 	time  event.Time
 	id    string
 	value event.Value
 }
 
-// sample is what a row offers to an aggregate.
+// sample is what a row offers to an aggregate, if it counts there.
 type sample struct {
-	time  event.Time
-	id    string
-	value event.Value
+	counts bool
+	time   event.Time
+	id     string
+	value  event.Value
 }
 
 // check tells why v cannot be added, before anything is changed.
@@ -88,8 +101,8 @@ func (a *accumulator) check(g *Aggregate, v event.Value) error {
 		if f, ok := v.Float(); ok && !finite(f) {
 			return fmt.Errorf("%s of %s: %s cannot be written as JSON", g.Kind, g.Field, v.Key())
 		}
-		if g.Smallest && len(a.list) > 0 {
-			return checkOrder(g, false, a.list[0].value, v)
+		if g.Smallest && a.rest != nil && len(a.rest.list) > 0 {
+			return checkOrder(g, false, a.rest.list[0].value, v)
 		} else if g.Smallest {
 			return checkOrder(g, true, event.Value{}, v)
 		}
@@ -114,7 +127,7 @@ func checkOrder(g *Aggregate, first bool, there, v event.Value) error {
 }
 
 // add takes a sample that check let pass. Samples are borrowed.
-func (a *accumulator) add(g *Aggregate, s sample) {
+func (a *accumulator) add(g *Aggregate, s *sample) {
 	first := a.n == 0
 	a.n++
 	switch g.Kind {
@@ -133,26 +146,26 @@ func (a *accumulator) add(g *Aggregate, s sample) {
 			a.value = s.value.Clone()
 		}
 	case First, Last:
-		if first || before(s.time, s.id, a.time, a.id) == (g.Kind == First) {
-			a.time, a.id, a.value = s.time, string([]byte(s.id)), s.value.Clone()
+		if x := a.more(); first || before(s.time, s.id, x.time, x.id) == (g.Kind == First) {
+			x.time, x.id, a.value = s.time, string([]byte(s.id)), s.value.Clone()
 		}
 	case Distinct:
-		k := s.value.Key()
-		if _, ok := a.set[k]; !ok {
-			if a.set == nil {
-				a.set = map[string]struct{}{}
+		x, k := a.more(), s.value.Key()
+		if _, ok := x.set[k]; !ok {
+			if x.set == nil {
+				x.set = map[string]struct{}{}
 			}
-			a.set[string([]byte(k))] = struct{}{}
+			x.set[string([]byte(k))] = struct{}{}
 		}
 	case Collect:
-		a.collect(g, s)
+		a.more().collect(g, s)
 	}
 }
 
-func (a *accumulator) collect(g *Aggregate, s sample) {
-	e := entry(s)
-	at, _ := slices.BinarySearchFunc(a.list, e, func(x, y entry) int {
-		if compareEntries(g, x, y) <= 0 {
+func (x *rest) collect(g *Aggregate, s *sample) {
+	e := collected{s.time, s.id, s.value}
+	at, _ := slices.BinarySearchFunc(x.list, e, func(x, y collected) int {
+		if compareCollected(g, x, y) <= 0 {
 			return -1 // behind its equals, in the order of arrival
 		}
 		return 1
@@ -161,13 +174,13 @@ func (a *accumulator) collect(g *Aggregate, s sample) {
 		return
 	}
 	e.id, e.value = string([]byte(e.id)), e.value.Clone()
-	if len(a.list) == g.Limit {
-		a.list = a.list[:g.Limit-1]
+	if len(x.list) == g.Limit {
+		x.list = x.list[:g.Limit-1]
 	}
-	a.list = slices.Insert(a.list, at, e)
+	x.list = slices.Insert(x.list, at, e)
 }
 
-func compareEntries(g *Aggregate, x, y entry) int {
+func compareCollected(g *Aggregate, x, y collected) int {
 	if g.Smallest {
 		if c, ok := event.Compare(x.value, y.value); ok && c != 0 {
 			return c
@@ -193,7 +206,7 @@ func (a *accumulator) result(g *Aggregate) event.Value {
 	case Count:
 		return event.IntOf(a.n)
 	case Distinct:
-		return event.IntOf(int64(len(a.set)))
+		return event.IntOf(int64(len(a.more().set)))
 	case Sum:
 		if a.n == 0 {
 			return event.IntOf(0)
@@ -206,8 +219,9 @@ func (a *accumulator) result(g *Aggregate) event.Value {
 		}
 		return event.Value{}
 	case Collect:
-		values := make([]any, len(a.list))
-		for i, e := range a.list {
+		list := a.more().list
+		values := make([]any, len(list))
+		for i, e := range list {
 			values[i] = e.value.Any()
 		}
 		text, err := json.Marshal(values)

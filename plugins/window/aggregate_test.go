@@ -15,7 +15,7 @@ func feed(g Aggregate, values ...event.Value) (event.Value, string) {
 		if err := a.check(&g, v); err != nil {
 			return event.Value{}, err.Error()
 		}
-		a.add(&g, sample{event.Time(i), "", v})
+		a.add(&g, &sample{true, event.Time(i), "", v})
 	}
 	return a.result(&g), ""
 }
@@ -79,8 +79,8 @@ func TestFirstAndLastOfTheSameInstant(t *testing.T) {
 	for _, c := range []struct{ kind, want string }{{First, "a"}, {Last, "c2"}} {
 		var a accumulator
 		g := Aggregate{Kind: c.kind}
-		for _, s := range []sample{{5, "b", event.StringOf("b")}, {5, "c", event.StringOf("c1")}, {5, "a", event.StringOf("a")}, {5, "c", event.StringOf("c2")}, {5, "a", event.StringOf("a2")}} {
-			a.add(&g, s)
+		for _, s := range []sample{{true, 5, "b", event.StringOf("b")}, {true, 5, "c", event.StringOf("c1")}, {true, 5, "a", event.StringOf("a")}, {true, 5, "c", event.StringOf("c2")}, {true, 5, "a", event.StringOf("a2")}} {
+			a.add(&g, &s)
 		}
 		if got := a.result(&g).Str(); got != c.want {
 			t.Errorf("%s is %s, want %s", c.kind, got, c.want)
@@ -88,8 +88,8 @@ func TestFirstAndLastOfTheSameInstant(t *testing.T) {
 	}
 	var a accumulator
 	g := Aggregate{Kind: Collect, Limit: 4}
-	for _, s := range []sample{{5, "c", event.IntOf(3)}, {5, "c", event.IntOf(4)}, {5, "c", event.IntOf(5)}, {4, "z", event.IntOf(1)}, {5, "b", event.IntOf(2)}} {
-		a.add(&g, s)
+	for _, s := range []sample{{true, 5, "c", event.IntOf(3)}, {true, 5, "c", event.IntOf(4)}, {true, 5, "c", event.IntOf(5)}, {true, 4, "z", event.IntOf(1)}, {true, 5, "b", event.IntOf(2)}} {
+		a.add(&g, &s)
 	}
 	if got := a.result(&g).Str(); got != "[1,2,3,4]" {
 		t.Errorf("collected %s", got)

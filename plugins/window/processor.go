@@ -76,6 +76,9 @@ func parse(conf *service.ParsedConfig) (c Config, err error) {
 	if c.AllowedLateness, err = host.Duration(conf, fieldLateness); err != nil {
 		return c, err
 	}
+	if c.Where, err = host.Condition(conf, fieldWhere); err != nil {
+		return c, err
+	}
 	if c.GroupBy, err = conf.FieldStringList(fieldGroupBy); err != nil {
 		return c, err
 	}
@@ -229,6 +232,7 @@ The last row of a window is the same for any batch size and any order of arrival
 			host.DurationField(fieldSlide, "Distance between the starts of hopping windows.").Optional(),
 			host.DurationField(fieldOffset, "Shifts the windows from the Unix epoch.").Default("0s").Advanced(),
 			host.DurationField(fieldLateness, "How long after its end a window still takes events, by event time.").Default("0s"),
+			host.ConditionField(fieldWhere, "Which events the windows are about. The others pass by, and make no window."),
 			service.NewStringListField(fieldGroupBy).Description("Fields whose values have windows of their own.").Default([]any{}),
 			service.NewObjectMapField(fieldAggregates, aggregateFields()...).
 				Description("The figures, by the name of the field that they are emitted as. Each has exactly one kind."),

@@ -25,7 +25,7 @@ func (paneCodec) Key(b []byte) (paneKey, error) {
 	return paneKey{event.Time(binary.BigEndian.Uint64(b) ^ 1<<63), string(b[8:])}, nil
 }
 
-func (c paneCodec) AppendValue(b []byte, p *pane) []byte {
+func (c paneCodec) AppendValue(b []byte, p pane) []byte {
 	b = binary.AppendUvarint(b, uint64(len(p.group)))
 	for _, v := range p.group {
 		b = v.Append(b)
@@ -36,9 +36,9 @@ func (c paneCodec) AppendValue(b []byte, p *pane) []byte {
 	return b
 }
 
-func (c paneCodec) Value(k paneKey, b []byte) (*pane, error) {
+func (c paneCodec) Value(_ paneKey, b []byte) (pane, error) {
 	r := event.NewReader(b)
-	p := &pane{key: k, group: make([]event.Value, r.Count()), acc: make([]accumulator, len(c.aggs))}
+	p := pane{group: make([]event.Value, r.Count()), acc: make([]accumulator, len(c.aggs))}
 	for i := range p.group {
 		p.group[i] = r.Value()
 	}
@@ -61,15 +61,15 @@ func (a *accumulator) append(b []byte, g *Aggregate) []byte {
 		b = a.value.Append(b)
 	case First, Last:
 		b = a.value.Append(b)
-		b = event.AppendText(binary.AppendVarint(b, int64(a.time)), a.id)
+		b = event.AppendText(binary.AppendVarint(b, int64(a.more().time)), a.more().id)
 	case Distinct:
-		b = binary.AppendUvarint(b, uint64(len(a.set)))
-		for _, k := range slices.Sorted(maps.Keys(a.set)) {
+		b = binary.AppendUvarint(b, uint64(len(a.more().set)))
+		for _, k := range slices.Sorted(maps.Keys(a.more().set)) {
 			b = event.AppendText(b, k)
 		}
 	case Collect:
-		b = binary.AppendUvarint(b, uint64(len(a.list)))
-		for _, e := range a.list {
+		b = binary.AppendUvarint(b, uint64(len(a.more().list)))
+		for _, e := range a.more().list {
 			b = event.AppendText(binary.AppendVarint(b, int64(e.time)), e.id)
 			b = e.value.Append(b)
 		}
@@ -84,16 +84,16 @@ func (a *accumulator) read(r *event.Reader, g *Aggregate) {
 		a.value = r.Value()
 	case First, Last:
 		a.value = r.Value()
-		a.time, a.id = event.Time(r.Varint()), r.Text()
+		a.more().time, a.more().id = event.Time(r.Varint()), r.Text()
 	case Distinct:
 		n := r.Count()
-		a.set = make(map[string]struct{}, n)
+		a.more().set = make(map[string]struct{}, n)
 		for range n {
-			a.set[r.Text()] = struct{}{}
+			a.more().set[r.Text()] = struct{}{}
 		}
 	case Collect:
 		for range r.Count() {
-			a.list = append(a.list, entry{time: event.Time(r.Varint()), id: r.Text(), value: r.Value()})
+			a.more().list = append(a.more().list, collected{time: event.Time(r.Varint()), id: r.Text(), value: r.Value()})
 		}
 	}
 }
@@ -101,12 +101,12 @@ func (a *accumulator) read(r *event.Reader, g *Aggregate) {
 // Restore opens the panes that an earlier run left and marks them for emission: the
 // rows that it wrote after its last commit are gone.
 func (w *Window) Restore() error {
-	return w.panes.Open(func(k paneKey, p *pane) bool {
-		p.dirty = true
+	return w.panes.Open(func(e *entry) bool {
+		e.Value.dirty = true
 		if w.cfg.OnUpdate {
-			w.dirty = append(w.dirty, k)
+			w.dirty = append(w.dirty, e)
 		}
-		w.openPane(k)
+		w.openPane(e)
 		return true
 	})
 }

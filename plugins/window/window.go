@@ -2,6 +2,7 @@
 package window
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,6 +23,8 @@ type Config struct {
 	Size, Slide, Offset event.Duration
 	// AllowedLateness keeps a window open beyond its end.
 	AllowedLateness event.Duration
+	// Where says which events the windows are about; nil means all.
+	Where *filter.Expr
 	// GroupBy are the fields whose values have windows of their own.
 	GroupBy []string
 	// ID is the field that orders events of the same time, for first, last and collect.
@@ -52,16 +55,21 @@ const (
 // 2015) with accumulating panes.
 type Window struct {
 	cfg   Config
+	where *filter.Predicate
 	group []*event.Ref
 	id    *event.Ref
 	aggs  []aggregate
 	delay event.Duration
 	out   *event.Schema
 
-	panes  *state.Table[paneKey, *pane]
-	open   map[event.Time][]string // start of a window to its groups
+	panes  *state.Table[paneKey, pane]
+	open   map[event.Time][]*entry // the panes of each window that is open, by its start
 	timers state.Timers[event.Time]
-	dirty  []paneKey
+	dirty  []*entry // with OnUpdate, those to emit
+	latest *entry   // the pane that was added to last, as most rows go where the last went
+
+	samples []sample // what the row at hand offers to each aggregate
+	into    []target // the panes that it belongs to
 }
 
 type aggregate struct {
@@ -70,24 +78,32 @@ type aggregate struct {
 	where *filter.Predicate
 }
 
+type entry = state.Entry[paneKey, pane]
+
 type paneKey struct {
 	start event.Time
 	group string
 }
 
 type pane struct {
-	key   paneKey
 	group []event.Value
 	acc   []accumulator
-	dirty bool
+	dirty bool // changed since it was emitted
+}
+
+// target is a pane that a row is to be added to, nil where it would be the first.
+type target struct {
+	start event.Time
+	pane  *entry
 }
 
 // New makes the operator; its state goes to store.
 func New(cfg Config, store state.Store) *Window {
 	w := &Window{
-		cfg: cfg, id: event.NewRef(cfg.ID),
-		panes: state.NewTable(store, "panes", paneCodec{cfg.Aggregates}),
-		open:  map[event.Time][]string{},
+		cfg: cfg, where: cfg.Where.Compile(), id: event.NewRef(cfg.ID),
+		panes:   state.NewTable(store, "panes", paneCodec{cfg.Aggregates}),
+		open:    map[event.Time][]*entry{},
+		samples: make([]sample, len(cfg.Aggregates)),
 	}
 	fields := []string{fieldStart, fieldEnd, fieldCloses}
 	for _, g := range cfg.GroupBy {
@@ -121,6 +137,11 @@ func (w *Window) Bind(in task.Shape) (task.Shape, error) {
 	missing := func(path, field string) error {
 		return fmt.Errorf("%s: %s has no field %q", path, strings.Join(names, ", "), field)
 	}
+	for _, f := range w.cfg.Where.Fields() {
+		if !has(f) {
+			return in, missing("where", f)
+		}
+	}
 	for i, g := range w.cfg.GroupBy {
 		if !has(g) {
 			return in, missing(fmt.Sprintf("group_by.%d", i), g)
@@ -144,15 +165,19 @@ func (w *Window) Bind(in task.Shape) (task.Shape, error) {
 	return task.Shape{Schemas: []task.Known{{Schema: w.out}}, Delay: delay}, nil
 }
 
-// Process adds each row to its windows.
+// Process adds each row to its windows, and closes those that it comes behind.
 func (w *Window) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {
 		r := &rows[i]
-		if r.Schema == nil {
+		w.Advance(r.Watermark, out)
+		switch {
+		case r.Schema == nil:
 			out.Reject(r, task.Invalid, "not decoded: no fields to aggregate")
-			continue
+		case !w.where.Match(r):
+			out.Count(r, task.Passed)
+		default:
+			w.add(r, out)
 		}
-		w.add(r, out)
 	}
 }
 
@@ -160,20 +185,26 @@ func (w *Window) add(r *event.Row, out *task.Output) {
 	mark := r.Watermark.Add(-w.delay)
 	last := w.startOf(r.Time)
 	group := w.groupKey(r)
-	if err := w.check(r, group, mark, last); err != nil {
-		out.Reject(r, task.Invalid, err.Error())
-		return
-	}
-	taken := false
-	for start := last; start.Add(w.cfg.Size) > r.Time; start = start.Add(-w.cfg.Slide) {
-		if w.closed(start, mark) {
-			break // the earlier ones are closed too
+	w.sample(r)
+	w.into = w.into[:0]
+	for start := last; start.Add(w.cfg.Size) > r.Time && !w.closed(start, mark); start = start.Add(-w.cfg.Slide) {
+		p := w.find(paneKey{start, group})
+		if err := w.check(p); err != nil { // before any is added to
+			out.Reject(r, task.Invalid, err.Error())
+			return
 		}
-		taken = true
-		w.addTo(paneKey{start, group}, r)
+		w.into = append(w.into, target{start, p})
+	}
+	for _, t := range w.into {
+		if t.pane == nil {
+			t.pane = w.newPane(paneKey{t.start, group}, r)
+			w.addTo(t.pane, true)
+		} else {
+			w.addTo(t.pane, false)
+		}
 	}
 	switch {
-	case taken:
+	case len(w.into) > 0:
 		out.Count(r, task.Passed)
 	case last.Add(w.cfg.Size) <= r.Time:
 		out.Count(r, task.Passed) // hopping windows with gaps: it belongs to none
@@ -182,18 +213,21 @@ func (w *Window) add(r *event.Row, out *task.Output) {
 	}
 }
 
-// addTo adds r to one pane. A row that counts in none of its figures changes
-// nothing but what the pane is: it makes a new one, and leaves an old one as it was.
-func (w *Window) addTo(k paneKey, r *event.Row) {
-	p, known := w.panes.Get(k)
-	if !known {
-		p = w.newPane(k, r)
+func (w *Window) find(k paneKey) *entry {
+	if w.latest == nil || w.latest.Key != k || !w.panes.Holds(w.latest) {
+		w.latest = w.panes.Find(k)
 	}
-	changed := !known
+	return w.latest
+}
+
+// addTo adds what is sampled to one pane. A row that counts in none of its figures
+// changes nothing but what the pane is: it makes a new one, and leaves an old one as
+// it was.
+func (w *Window) addTo(e *entry, changed bool) {
+	p := &e.Value
 	for i := range w.aggs {
-		g := &w.aggs[i]
-		if s, counts := g.sample(r, w.id); counts {
-			p.acc[i].add(&g.Aggregate, s)
+		if s := &w.samples[i]; s.counts {
+			p.acc[i].add(&w.aggs[i].Aggregate, s)
 			changed = true
 		}
 	}
@@ -203,50 +237,54 @@ func (w *Window) addTo(k paneKey, r *event.Row) {
 	if !p.dirty {
 		p.dirty = true
 		if w.cfg.OnUpdate {
-			w.dirty = append(w.dirty, p.key)
+			w.dirty = append(w.dirty, e)
 		}
 	}
-	w.panes.Put(p.key, p)
+	w.panes.Touch(e)
 }
 
-// check tells why r fits one of its open windows not, so that it is added to all or none.
-func (w *Window) check(r *event.Row, group string, mark, last event.Time) error {
+// check tells why what is sampled does not fit a pane, nil for a new one.
+func (w *Window) check(e *entry) error {
 	var none accumulator
-	for start := last; start.Add(w.cfg.Size) > r.Time && !w.closed(start, mark); start = start.Add(-w.cfg.Slide) {
-		p, ok := w.panes.Get(paneKey{start, group})
-		for k := range w.aggs {
-			g := &w.aggs[k]
-			s, counts := g.sample(r, w.id)
-			if !counts {
-				continue
-			}
-			acc := &none
-			if ok {
-				acc = &p.acc[k]
-			}
-			if err := acc.check(&g.Aggregate, s.value); err != nil {
-				return err
-			}
+	for k := range w.aggs {
+		s := &w.samples[k]
+		if !s.counts {
+			continue
+		}
+		acc := &none
+		if e != nil {
+			acc = &e.Value.acc[k]
+		}
+		if err := acc.check(&w.aggs[k].Aggregate, s.value); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// sample is what r offers to the aggregate; false where it does not count in it.
-func (g *aggregate) sample(r *event.Row, id *event.Ref) (s sample, counts bool) {
+// sample looks at what r offers to each aggregate.
+func (w *Window) sample(r *event.Row) {
+	for i := range w.aggs {
+		w.aggs[i].sample(r, w.id, &w.samples[i])
+	}
+}
+
+// sample sets what r offers to the aggregate.
+func (g *aggregate) sample(r *event.Row, id *event.Ref, s *sample) {
+	*s = sample{}
 	if !g.where.Match(r) {
-		return s, false
+		return
 	}
 	if g.field != nil {
 		if s.value = g.field.Get(r); s.value.IsNull() {
-			return s, false
+			return
 		}
 	}
+	s.counts = true
 	switch g.Kind {
 	case First, Last, Collect:
 		s.time, s.id = r.Time, id.Get(r).Key()
 	}
-	return s, true
 }
 
 // startOf is the start of the last window that contains t, or that ended before it.
@@ -294,51 +332,49 @@ func keyOf(v event.Value) string {
 }
 
 // newPane opens a pane for the group of r.
-func (w *Window) newPane(k paneKey, r *event.Row) *pane {
+func (w *Window) newPane(k paneKey, r *event.Row) *entry {
 	k.group = strings.Clone(k.group) // the row's text is borrowed
-	p := &pane{key: k, acc: make([]accumulator, len(w.aggs))}
+	p := pane{acc: make([]accumulator, len(w.aggs))}
 	for _, g := range w.group {
 		p.group = append(p.group, g.Get(r).Clone())
 	}
-	w.openPane(k)
-	return p
+	e := w.panes.Put(k, p)
+	w.openPane(e)
+	w.latest = e
+	return e
 }
 
 // openPane files a pane under its window, and sets the window's timer with the first.
-func (w *Window) openPane(k paneKey) {
-	if _, ok := w.open[k.start]; !ok {
+func (w *Window) openPane(e *entry) {
+	start := e.Key.start
+	if _, ok := w.open[start]; !ok {
 		// The bound is exclusive: at watermark = closesAt the window is closed.
-		w.timers.Set(w.closesAt(k.start)-1, k.start)
+		w.timers.Set(w.closesAt(start)-1, start)
 	}
-	w.open[k.start] = append(w.open[k.start], k.group)
+	w.open[start] = append(w.open[start], e)
 }
 
-// NextTimer is the earliest close of an open window.
-func (w *Window) NextTimer() event.Time { return w.timers.Next() }
-
-// OnTimer closes the windows that are due at t.
-func (w *Window) OnTimer(t event.Time, out *task.Output) {
-	for {
-		start, ok := w.timers.Pop(t)
-		if !ok {
-			return
-		}
-		groups := w.open[start]
+// Advance closes the windows that end before the watermark.
+func (w *Window) Advance(mark event.Time, out *task.Output) {
+	for at := w.timers.Next(); at < mark; at = w.timers.Next() {
+		start, _ := w.timers.Pop(at)
+		panes := w.open[start]
 		delete(w.open, start)
-		slices.Sort(groups)
-		for _, g := range groups {
-			k := paneKey{start, g}
-			p, ok := w.panes.Get(k)
-			if !ok {
-				continue
+		slices.SortFunc(panes, byPane)
+		for _, e := range panes {
+			if e.Value.dirty {
+				w.emit(e, at, out)
 			}
-			if p.dirty {
-				p.dirty = false
-				w.emit(k, p, t, out)
-			}
-			w.panes.Delete(k)
+			w.panes.Remove(e)
 		}
 	}
+}
+
+func byPane(a, b *entry) int {
+	if a.Key.start != b.Key.start {
+		return cmp.Compare(a.Key.start, b.Key.start)
+	}
+	return strings.Compare(a.Key.group, b.Key.group)
 }
 
 // Flush emits the panes that have changed, by window and group.
@@ -346,32 +382,27 @@ func (w *Window) Flush(mark event.Time, out *task.Output) {
 	if len(w.dirty) == 0 {
 		return
 	}
-	slices.SortFunc(w.dirty, func(a, b paneKey) int {
-		if a.start != b.start {
-			return int(a.start - b.start)
+	slices.SortFunc(w.dirty, byPane)
+	for _, e := range w.dirty {
+		if e.Value.dirty && w.panes.Holds(e) { // not closed since
+			w.emit(e, mark, out)
+			w.panes.Touch(e)
 		}
-		return strings.Compare(a.group, b.group)
-	})
-	for _, k := range w.dirty {
-		p, ok := w.panes.Get(k)
-		if !ok || !p.dirty {
-			continue // closed since, or listed twice
-		}
-		p.dirty = false
-		w.panes.Put(k, p)
-		w.emit(k, p, mark, out)
 	}
+	clear(w.dirty)
 	w.dirty = w.dirty[:0]
 }
 
-func (w *Window) emit(k paneKey, p *pane, mark event.Time, out *task.Output) {
+func (w *Window) emit(e *entry, mark event.Time, out *task.Output) {
+	e.Value.dirty = false
+	start := e.Key.start
 	v := out.Values(len(w.out.Fields))
-	v[0] = event.TimestampOf(k.start)
-	v[1] = event.TimestampOf(k.start.Add(w.cfg.Size))
-	v[2] = event.TimestampOf(w.closesAt(k.start))
-	n := 3 + copy(v[3:], p.group)
+	v[0] = event.TimestampOf(start)
+	v[1] = event.TimestampOf(start.Add(w.cfg.Size))
+	v[2] = event.TimestampOf(w.closesAt(start))
+	n := 3 + copy(v[3:], e.Value.group)
 	for i := range w.aggs {
-		v[n+i] = p.acc[i].result(&w.aggs[i].Aggregate)
+		v[n+i] = e.Value.acc[i].result(&w.aggs[i].Aggregate)
 	}
-	out.Emit(event.Row{Time: k.start.Add(w.cfg.Size) - 1, Watermark: mark, Schema: w.out, Values: v})
+	out.Emit(event.Row{Time: start.Add(w.cfg.Size) - 1, Watermark: mark, Schema: w.out, Values: v})
 }

@@ -144,7 +144,7 @@ func (f *fixture) start(t tester, fs vfs.FS) *run {
 		t.Fatal(err)
 	}
 	r.table = state.NewTable(r.local.Operator("op"), "t", texts{})
-	if err := r.table.Open(func(string, string) bool { return true }); err != nil {
+	if err := r.table.Open(func(*state.Entry[string, string]) bool { return true }); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -204,8 +204,8 @@ func (r *run) expect(t tester, seq int64, kv ...string) *run {
 func (r *run) expectMap(t tester, seq int64, want map[string]string) {
 	t.Helper()
 	got := map[string]string{}
-	if err := state.NewTable(r.local.Operator("op"), "t", texts{}).Open(func(k, v string) bool {
-		got[k] = v
+	if err := state.NewTable(r.local.Operator("op"), "t", texts{}).Open(func(e *state.Entry[string, string]) bool {
+		got[e.Key] = e.Value
 		return false
 	}); err != nil {
 		t.Fatal(err)

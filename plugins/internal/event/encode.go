@@ -3,6 +3,7 @@ package event
 import (
 	"encoding/binary"
 	"errors"
+	"unsafe"
 )
 
 // ErrCorrupt says that stored bytes are not what this package wrote.
@@ -36,14 +37,18 @@ func AppendText(b []byte, s string) []byte {
 }
 
 // Reader reads what Append wrote. After the first error it returns zero values;
-// Err tells of it. What it returns shares no memory with the bytes.
+// Err tells of it. What it returns shares no memory with the bytes, unless it is told to.
 type Reader struct {
-	b   []byte
-	bad bool
+	b     []byte
+	bad   bool
+	share bool
 }
 
 // NewReader reads b.
 func NewReader(b []byte) *Reader { return &Reader{b: b} }
+
+// NewSharingReader reads b, which nobody changes any more: texts share its memory.
+func NewSharingReader(b []byte) *Reader { return &Reader{b: b, share: true} }
 
 // Err is ErrCorrupt when something could not be read, or bytes are left over.
 func (r *Reader) Err() error {
@@ -103,7 +108,13 @@ func (r *Reader) Bytes(n int) []byte {
 }
 
 // Text reads a text with its length.
-func (r *Reader) Text() string { return string(r.Bytes(r.Count())) }
+func (r *Reader) Text() string {
+	b := r.Bytes(r.Count())
+	if r.share && len(b) > 0 {
+		return unsafe.String(&b[0], len(b))
+	}
+	return string(b)
+}
 
 // Value reads a value.
 func (r *Reader) Value() Value {

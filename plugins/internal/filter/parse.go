@@ -67,7 +67,12 @@ func (n literal) fields(to []string) []string  { return to }
 func (n contains) fields(to []string) []string { return n.of.fields(to) }
 
 // Fields are the names of the fields that the condition reads.
-func (e *Expr) Fields() []string { return e.root.fields(nil) }
+func (e *Expr) Fields() []string {
+	if e == nil {
+		return nil
+	}
+	return e.root.fields(nil)
+}
 
 type tokenKind uint8
 

@@ -66,8 +66,7 @@ func (o *traced) Process(rows []event.Row, out *task.Output) {
 
 func (o *traced) DecodesRaw()                        {}
 func (o *traced) Restore() error                     { return nil }
-func (o *traced) NextTimer() event.Time              { return event.MaxTime }
-func (o *traced) OnTimer(event.Time, *task.Output)   {}
+func (o *traced) Advance(event.Time, *task.Output)   {}
 func (o *traced) Flush(_ event.Time, _ *task.Output) {}
 
 // built is what the test input made of its processors.

@@ -25,11 +25,14 @@ func WithDecoder(stages []task.Stage) []task.Stage {
 	case decodesRaw, task.Foreign:
 		return stages
 	}
-	return append([]task.Stage{{Label: "json", Op: &jsonDecode{event.Schemas{}}}}, stages...)
+	return append([]task.Stage{{Label: "json", Op: &jsonDecode{schemas: event.Schemas{}}}}, stages...)
 }
 
 // jsonDecode makes rows of records that hold a JSON object.
-type jsonDecode struct{ schemas event.Schemas }
+type jsonDecode struct {
+	task.Stateless
+	schemas event.Schemas
+}
 
 func (d *jsonDecode) Bind(in task.Shape) (task.Shape, error) { return task.Shape{Delay: in.Delay}, nil }
 
@@ -62,8 +65,3 @@ func (d *jsonDecode) decode(r *event.Row) error {
 	r.Schema, r.Values = d.schemas.FromMap(r.Source.Topic, m)
 	return nil
 }
-
-func (d *jsonDecode) NextTimer() event.Time            { return event.MaxTime }
-func (d *jsonDecode) OnTimer(event.Time, *task.Output) {}
-func (d *jsonDecode) Flush(event.Time, *task.Output)   {}
-func (d *jsonDecode) Restore() error                   { return nil }

@@ -262,9 +262,7 @@ func (r *Runner) receive() {
 	settle := false
 	for _, d := range news {
 		s := r.task.Sources[d.part]
-		for i := range d.rows {
-			s.Push(d.rows[i])
-		}
+		s.Push(d.rows...)
 		r.pushed[d.part] += int64(len(d.rows))
 		s.Reach(d.next)
 		if len(d.rows) > 0 {
@@ -376,9 +374,7 @@ func (r *Runner) stamp() {
 	for i := range r.sink.Rejects {
 		r.number(DeadLetter(&r.sink.Rejects[i]))
 	}
-	clear(r.sink.Rows)
-	clear(r.sink.Rejects)
-	r.sink.Rows, r.sink.Rejects = r.sink.Rows[:0], r.sink.Rejects[:0]
+	r.sink.Reset()
 }
 
 func (r *Runner) number(m *service.Message) {

@@ -32,8 +32,7 @@ type counter struct {
 
 func (c *counter) Bind(in task.Shape) (task.Shape, error) { return in, nil }
 func (c *counter) Restore() error                         { return nil }
-func (c *counter) NextTimer() event.Time                  { return event.MaxTime }
-func (c *counter) OnTimer(event.Time, *task.Output)       {}
+func (c *counter) Advance(event.Time, *task.Output)       {}
 
 func (c *counter) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {

@@ -46,10 +46,10 @@ func (s *standalone) ProcessBatch(_ context.Context, batch service.MessageBatch)
 			s.watermark = max(s.watermark, r.Time)
 		}
 		r.Watermark = s.watermark
-		s.chain.FireUntil(s.watermark, &sink)
 		s.chain.Process([]event.Row{r}, &sink)
 	}
 	if s.chain != nil {
+		s.chain.Advance(s.watermark, &sink)
 		s.chain.Flush(s.watermark, &sink)
 	}
 	for i := range sink.Rows {

@@ -36,6 +36,7 @@ func (o *clocked) emit(what string, r event.Row, out *task.Output) {
 
 func (o *clocked) Process(rows []event.Row, out *task.Output) {
 	for _, r := range rows {
+		o.Advance(r.Watermark, out)
 		if r.Get("bad").Bool() {
 			out.Reject(&r, task.Late, "is bad")
 			continue
@@ -47,10 +48,12 @@ func (o *clocked) Process(rows []event.Row, out *task.Output) {
 
 func (o *clocked) Restore() error { return nil }
 
-func (o *clocked) NextTimer() event.Time { return o.timer }
-func (o *clocked) OnTimer(at event.Time, out *task.Output) {
-	o.timer = event.MaxTime
-	o.emit("timer", event.Row{Time: at, Watermark: at}, out)
+func (o *clocked) Advance(w event.Time, out *task.Output) {
+	if o.timer < w {
+		at := o.timer
+		o.timer = event.MaxTime
+		o.emit("timer", event.Row{Time: at, Watermark: at}, out)
+	}
 }
 func (o *clocked) Flush(w event.Time, out *task.Output) {
 	o.emit("flush", event.Row{Time: w, Watermark: w}, out)

@@ -12,11 +12,12 @@ import (
 // stock runs processors of Benthos between native operators. Only here do events
 // become messages on their way through a task.
 type stock struct {
+	task.Stateless
 	procs []*service.OwnedProcessor
 	rows  *Rows
 }
 
-func newStock(procs []*service.OwnedProcessor) *stock { return &stock{procs, NewRows()} }
+func newStock(procs []*service.OwnedProcessor) *stock { return &stock{procs: procs, rows: NewRows()} }
 
 // Bind knows nothing of what the processors will make of the events.
 func (s *stock) Bind(in task.Shape) (task.Shape, error) { return task.Shape{Delay: in.Delay}, nil }
@@ -51,8 +52,3 @@ func (s *stock) Process(rows []event.Row, out *task.Output) {
 
 // Foreign tells that events may vanish here without an account.
 func (s *stock) Foreign() {}
-
-func (s *stock) NextTimer() event.Time            { return event.MaxTime }
-func (s *stock) OnTimer(event.Time, *task.Output) {}
-func (s *stock) Flush(event.Time, *task.Output)   {}
-func (s *stock) Restore() error                   { return nil }

@@ -84,7 +84,7 @@ func fill(t *testing.T, fs vfs.FS) map[string]map[string]int {
 		if err := local.Apply(local.Changes(), []byte(marker)); err != nil {
 			t.Fatal(err)
 		}
-		if err := local.db.Flush(); err != nil {
+		if err := errors.Join(local.Write(), local.db.Flush()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func openTable(t *testing.T, fs vfs.FS) (*Local, *Table[string, int]) {
 		t.Fatal(err)
 	}
 	table := NewTable(local.Operator("a"), "x", intCodec{}).Cached()
-	if err := table.Open(func(string, int) bool { return false }); err != nil {
+	if err := table.Open(func(*Entry[string, int]) bool { return false }); err != nil {
 		t.Fatal(err)
 	}
 	return local, table
@@ -125,7 +125,7 @@ func use(fs vfs.FS, commits map[string]map[string]int) (err error) {
 	}
 	table := NewTable(local.Operator("a"), "x", intCodec{}).Cached()
 	n := 0
-	if err := table.Open(func(string, int) bool { n++; return false }); err != nil {
+	if err := table.Open(func(*Entry[string, int]) bool { n++; return false }); err != nil {
 		return err
 	}
 	wrong := max(n-len(want), len(want)-n)
@@ -141,7 +141,7 @@ func use(fs vfs.FS, commits map[string]map[string]int) (err error) {
 	if err := local.Apply(local.Changes(), []byte("n")); err != nil {
 		return err
 	}
-	if err := local.db.Flush(); err != nil {
+	if err := errors.Join(local.Write(), local.db.Flush()); err != nil {
 		return err
 	}
 	if wrong != 0 {

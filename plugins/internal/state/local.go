@@ -12,7 +12,7 @@ import (
 )
 
 // FormatVersion is the version of every stored byte: keys, values and the marker.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // Local is the backend that keeps the state of one task in a Pebble folder. The
 // folder is only a copy of the task's changelog: it may be dropped at any time.
@@ -30,7 +30,8 @@ type Local struct {
 	cache   *Cache
 	trouble *trouble
 	tables  []*shelf
-	reader  *pebble.Iterator // of what was committed last; nil before it is asked
+	reader  *pebble.Iterator // of what was written last; nil before it is asked
+	waiting waiting          // commits that are not written yet
 }
 
 // MarkerKey is the store's key of the marker, and that of its record in the
@@ -124,12 +125,12 @@ func (l *Local) get(key []byte) ([]byte, error) {
 	return slices.Clone(v), closer.Close()
 }
 
-// Marker is the marker of the last commit that was applied, nil for an empty store.
+// Marker is the marker of the last commit that was written, nil for an empty store.
 func (l *Local) Marker() ([]byte, error) { return l.get(keyMarker) }
 
 // Close writes what waits in memory, and closes the folder.
 func (l *Local) Close() error {
-	return errors.Join(l.flush(), l.close())
+	return errors.Join(l.Write(), l.flush(), l.close())
 }
 
 // flush does not wait for a disk that takes nothing, as Pebble's own would.
@@ -244,85 +245,6 @@ func after(prefix []byte) []byte {
 	end := slices.Clone(prefix)
 	end[len(end)-1] = 1
 	return end
-}
-
-// Change is a key that a commit sets, or deletes where Value is nil.
-type Change struct{ Key, Value []byte }
-
-// Changes collects what has changed in all tables since the last call.
-func (l *Local) Changes() []Change {
-	var list []Change
-	var block []byte // many keys and values in one piece of memory
-	keep := func(parts ...[]byte) []byte {
-		n := 0
-		for _, p := range parts {
-			n += len(p)
-		}
-		if cap(block)-len(block) < n {
-			block = make([]byte, 0, max(n, blockSize))
-		}
-		at := len(block)
-		for _, p := range parts {
-			block = append(block, p...)
-		}
-		return block[at:len(block):len(block)]
-	}
-	for range 2 { // encoding a row may file its schema, in a table that had its turn
-		for _, s := range l.tables {
-			s.table.Changes(func(key, value []byte) {
-				c := Change{Key: keep(s.prefix, key)}
-				if value != nil {
-					c.Value = keep(value)
-				}
-				list = append(list, c)
-			})
-		}
-	}
-	return list
-}
-
-const blockSize = 64 << 10
-
-// Reset empties the store, but for its identity. No table may have been opened.
-func (l *Local) Reset() error {
-	// The marker's is the first key behind the identity.
-	return errors.Join(l.unread(), l.db.DeleteRange(keyMarker, []byte{0xff}, pebble.NoSync), l.trouble.err())
-}
-
-// Apply writes the changes of a commit and its marker at once.
-func (l *Local) Apply(changes []Change, marker []byte) error {
-	if err := l.Load(changes, marker); err != nil {
-		return err
-	}
-	for _, s := range l.tables {
-		s.table.Committed()
-	}
-	return nil
-}
-
-// Load writes changes that come from elsewhere and the marker at once. No table may
-// have been opened.
-func (l *Local) Load(changes []Change, marker []byte) error {
-	if err := errors.Join(l.unread(), l.trouble.err()); err != nil {
-		return err
-	}
-	b := l.db.NewBatch()
-	defer b.Close()
-	for _, c := range changes {
-		var err error
-		if c.Value == nil {
-			err = b.Delete(c.Key, nil)
-		} else {
-			err = b.Set(c.Key, c.Value, nil)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := b.Set(keyMarker, marker, nil); err != nil {
-		return err
-	}
-	return errors.Join(b.Commit(pebble.NoSync), l.trouble.err())
 }
 
 // Shrink lets the hot keys of all cached tables take at most limit bytes, each

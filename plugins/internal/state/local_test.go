@@ -44,7 +44,7 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 			}
 			for _, table := range tables {
 				hot := rapid.Bool().Draw(t, "hot")
-				if err := table.Open(func(string, int) bool { return hot }); err != nil {
+				if err := table.Open(func(*Entry[string, int]) bool { return hot }); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -69,7 +69,7 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 				tables[i].Delete(k)
 				delete(now[i], k)
 			},
-			"shrink": func(t *rapid.T) { local.Shrink(rapid.IntRange(0, 5*slotSize).Draw(t, "limit")) },
+			"shrink": func(t *rapid.T) { local.Shrink(rapid.IntRange(0, 5*entrySize).Draw(t, "limit")) },
 			"hand out": func(t *rapid.T) {
 				if changes != nil {
 					return // a host commits before it asks again
@@ -86,6 +86,14 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 					t.Fatal(err)
 				}
 				changes, committed = nil, handed
+			},
+			"write": func(t *rapid.T) {
+				if changes != nil {
+					return // a host commits what it was handed before
+				}
+				if err := local.Write(); err != nil {
+					t.Fatal(err)
+				}
 			},
 			"end": func(t *rapid.T) {
 				if err := local.Close(); err != nil {
@@ -145,6 +153,11 @@ func TestDeathLeavesAnEarlierCommit(t *testing.T) {
 		if err := local.Apply(local.Changes(), []byte(fmt.Sprint(commit))); err != nil {
 			t.Fatal(err)
 		}
+		if commit == 40 { // what was written so far has come to files
+			if err := local.flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	copied := fs.CrashClone(vfs.CrashCloneCfg{})
 	if err := local.Close(); err != nil {
@@ -176,8 +189,8 @@ func TestShrink(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	commit := func() {
-		if err := local.Apply(local.Changes(), []byte("m")); err != nil {
+	commit := func(changes []Change) {
+		if err := errors.Join(local.Apply(changes, []byte("m")), local.Write()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,9 +209,7 @@ func TestShrink(t *testing.T) {
 	if table.Len() != 100 {
 		t.Fatalf("%d keys are hot of 100 that are handed out and not committed", table.Len())
 	}
-	if err := local.Apply(changes, []byte("m")); err != nil {
-		t.Fatal(err)
-	}
+	commit(changes)
 	half := table.Size() / 2
 	local.Shrink(half) // takes their marks of use
 	if table.Size() > half || table.Size() < half-2*int(sizeOf(10)) {
@@ -223,9 +234,9 @@ func TestShrink(t *testing.T) {
 	for i := range 100 {
 		table.Delete(key(i))
 	}
-	commit()
-	if table.Len() != 0 || table.Size() != 0 || len(table.dirty) != 0 {
-		t.Errorf("of deleted keys %d are left, %d bytes, %d to commit", table.Len(), table.Size(), len(table.dirty))
+	commit(local.Changes())
+	if table.Len() != 0 || table.Size() != 0 || len(table.dirty)+len(table.out) != 0 {
+		t.Errorf("of deleted keys %d are left, %d bytes, %d to commit", table.Len(), table.Size(), len(table.dirty)+len(table.out))
 	}
 }
 
@@ -271,7 +282,7 @@ func TestLocalIsEmptiedForAnotherIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		table := NewTable(local.Operator("a"), "x", intCodec{})
-		if err := table.Open(func(string, int) bool { return true }); err != nil {
+		if err := table.Open(func(*Entry[string, int]) bool { return true }); err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := table.Get("k"); ok != step.want {

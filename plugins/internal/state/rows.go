@@ -35,7 +35,8 @@ func NewSchemas(s Store) *Schemas {
 
 // Restore reads the stored schemas; known are those of this run.
 func (s *Schemas) Restore(known []*event.Schema) error {
-	return s.table.Open(func(id uint64, stored *event.Schema) bool {
+	return s.table.Open(func(e *Entry[uint64, *event.Schema]) bool {
+		id, stored := e.Key, e.Value
 		for _, k := range known {
 			if k != nil && k.Name == stored.Name && slices.Equal(k.Fields, stored.Fields) {
 				stored = k
@@ -53,7 +54,9 @@ func (s *Schemas) id(schema *event.Schema) uint64 {
 	if !ok {
 		id = uint64(len(s.byID)) + 1
 		s.ids[schema], s.byID[id] = id, schema
-		s.table.Put(id, schema)
+		if s.table.shelf != nil { // else nothing outlives the list itself
+			s.table.Put(id, schema)
+		}
 	}
 	return id
 }
@@ -79,6 +82,35 @@ func (s *Schemas) ReadRow(r *event.Reader) (*event.Schema, []event.Value, error)
 		values[i] = r.Value()
 	}
 	return schema, values, nil
+}
+
+// SplitRow tells the schema of a row that AppendRow wrote, and where its values begin;
+// nil where it is none of ours.
+func (s *Schemas) SplitRow(row []byte) (schema *event.Schema, values []byte) {
+	id, n := binary.Uvarint(row)
+	if n <= 0 {
+		return nil, nil
+	}
+	return s.byID[id], row[n:]
+}
+
+// CheckRow makes sure that a row is what AppendRow wrote, of a schema of ours.
+func (s *Schemas) CheckRow(row []byte) error {
+	schema, packed := s.SplitRow(row)
+	if schema == nil {
+		return event.ErrCorrupt
+	}
+	return UnpackValues(packed, make([]event.Value, len(schema.Fields)))
+}
+
+// UnpackValues reads the values of a row, all that are stored. Texts share memory with
+// what is read, which must not change any more.
+func UnpackValues(packed []byte, values []event.Value) error {
+	r := event.NewSharingReader(packed)
+	for i := range values {
+		values[i] = r.Value()
+	}
+	return r.Err()
 }
 
 // AppendSource appends the place of a record: topic, partition, offset.

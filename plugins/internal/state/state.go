@@ -33,10 +33,11 @@ type Keyed interface {
 	// Len is the number of hot keys.
 	Len() int
 	// Changes hands out every key that changed since the last call, once, with its
-	// value as it stands; nil for a deleted key. The slices are valid during the call.
-	Changes(fn func(key, value []byte))
-	// Committed tells that what Changes handed out last has come to the shelf.
-	Committed()
+	// value as it stands, nil for a deleted key; fresh where the shelf has nothing under
+	// it. The slices are valid during the call.
+	Changes(fn func(key, value []byte, fresh bool))
+	// Shelved tells that all that Changes handed out has come to the shelf.
+	Shelved()
 	// Size is about how many bytes the hot keys of a cached table take, 0 for others.
 	Size() int
 	// Shrink evicts clean keys of a cached table until the hot ones take at most limit bytes.

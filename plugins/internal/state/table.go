@@ -2,15 +2,17 @@ package state
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 )
 
 // Table is a map of one operator of one task. It is not safe for concurrent use.
 //
 // Keys are hot: decoded, in memory. With a shelf behind it a table writes back: the
-// keys that changed since the last commit are dirty and stay; the others are a
+// keys that the shelf does not have as they are stay; the others are a
 // cache, and leave when Shrink asks for it, those that were used since it last
-// came by after the others. A key that is neither hot nor on the shelf does not exist.
+// came by after the others. Of the keys that are on the shelf only, an index tells
+// that nearly every other is not there: looking for a new key reads nothing.
 //
 // An error of the shelf sticks: the table then answers as if the key were absent,
 // and the task, which looks at Err before it commits, drops everything.
@@ -18,36 +20,44 @@ type Table[K comparable, V any] struct {
 	name  string
 	codec Codec[K, V]
 	shelf Shelf
-	hot   map[K]*slot[V]
-	dirty []K // keys that are dirty or handed out
-	away  int // upper bound of the keys that are on the shelf only
-	size  int // estimated bytes of the hot keys
+	hot   map[K]*Entry[K, V]
+	dirty []*Entry[K, V] // changed since Changes handed them out
+	out   []*Entry[K, V] // handed out, and the shelf may not know it yet
+	away  Index          // the hashes of the keys that are on the shelf only
+	size  int            // estimated bytes of the hot keys
 	cache bool
 	buf   []byte
 	err   error
 }
 
-type slot[V any] struct {
-	v     V
-	size  int32
-	dirty bool // changed since Changes handed it out
-	out   bool // handed out, and the shelf may not know it yet
-	gone  bool // deleted
-	used  bool // looked at since Shrink came by
+// Entry is a hot key with its value. Who keeps one saves looking for the key, for as
+// long as Table.Holds says that it is the key's.
+type Entry[K comparable, V any] struct {
+	Key   K
+	Value V
+
+	size    int32
+	lost    bool // no longer in the table
+	gone    bool // deleted
+	dirty   bool // among the table's dirty
+	out     bool // among those that are handed out
+	logged  bool // handed out before, or read from the shelf
+	shelved bool // the shelf has the key
+	used    bool // looked at since Shrink came by
 }
 
-// What a hot key takes in memory is estimated from its stored form: texts have
-// headers there, numbers have kinds, and everything is rounded up.
-const (
-	slotSize     = 128 // of an empty value
-	sizePerBytes = 3   // for each stored byte
-)
+// entrySize is what a hot key takes in memory beside its stored form: its entry, its
+// place in the map, and what rounding adds.
+const entrySize = 160
 
-func sizeOf(stored int) int32 { return int32(min(slotSize+sizePerBytes*stored, math.MaxInt32)) }
+func sizeOf(stored int) int32 { return int32(min(entrySize+stored, math.MaxInt32)) }
+
+// seed of the hashes of keys; they are not stored.
+var seed = maphash.MakeSeed()
 
 // NewTable makes a table and attaches it to its store.
 func NewTable[K comparable, V any](s Store, name string, codec Codec[K, V]) *Table[K, V] {
-	t := &Table[K, V]{name: name, codec: codec, hot: map[K]*slot[V]{}}
+	t := &Table[K, V]{name: name, codec: codec, hot: map[K]*Entry[K, V]{}}
 	t.shelf = s.Attach(t)
 	return t
 }
@@ -75,163 +85,151 @@ func (t *Table[K, V]) Size() int {
 // Err is the first error of the shelf.
 func (t *Table[K, V]) Err() error { return t.err }
 
-// Get is the value of a key, which the table does not keep. What the value points
-// to may be changed if Put follows.
-func (t *Table[K, V]) Get(k K) (v V, ok bool) {
-	if s, hot := t.hot[k]; hot {
-		s.used = true
-		return s.v, !s.gone
+// Find is the entry of a key, nil where there is none. The table does not keep the
+// key that it is given. A value may be changed if Touch follows.
+func (t *Table[K, V]) Find(k K) *Entry[K, V] {
+	if e, hot := t.hot[k]; hot {
+		if e.gone {
+			return nil
+		}
+		e.used = true
+		return e
 	}
-	if t.away == 0 || t.err != nil {
-		return v, false
+	if t.away.Len() == 0 || t.err != nil {
+		return nil
 	}
 	return t.fetch(k)
 }
 
-// fetch makes a key hot.
-func (t *Table[K, V]) fetch(k K) (v V, ok bool) {
+// Holds tells whether e is still the entry of its key.
+func (t *Table[K, V]) Holds(e *Entry[K, V]) bool { return e != nil && !e.lost && !e.gone }
+
+// Get is the value of a key.
+func (t *Table[K, V]) Get(k K) (v V, ok bool) {
+	if e := t.Find(k); e != nil {
+		return e.Value, true
+	}
+	return v, false
+}
+
+// fetch makes a key hot that is on the shelf only.
+func (t *Table[K, V]) fetch(k K) *Entry[K, V] {
+	hash := maphash.Comparable(seed, k)
+	if !t.away.Has(hash) {
+		return nil
+	}
+	e := &Entry[K, V]{logged: true, shelved: true, used: true}
 	t.buf = t.codec.AppendKey(t.buf[:0], k)
 	stored := len(t.buf)
 	ok, err := t.shelf.Get(t.buf, func(b []byte) (err error) {
 		stored += len(b)
-		if k, err = t.codec.Key(t.buf); err == nil { // a key of our own: the caller's is borrowed
-			v, err = t.codec.Value(k, b)
+		if e.Key, err = t.codec.Key(t.buf); err == nil { // a key of our own: the caller's is borrowed
+			e.Value, err = t.codec.Value(e.Key, b)
 		}
 		return err
 	})
 	if err != nil {
 		t.fail(err)
-		return v, false
+		return nil
 	}
 	if !ok {
-		return v, false
+		return nil // another key of the same hash
 	}
-	t.add(k, &slot[V]{v: v, size: sizeOf(stored), used: true})
-	t.away--
-	return v, true
+	e.size = sizeOf(stored)
+	t.add(e)
+	t.away.Remove(hash, onShelf)
+	return e
 }
 
-func (t *Table[K, V]) add(k K, s *slot[V]) {
-	t.hot[k] = s
-	t.size += int(s.size)
+// onShelf is the number of all keys in the index of those that are on the shelf only.
+const onShelf = 1
+
+func (t *Table[K, V]) add(e *Entry[K, V]) {
+	t.hot[e.Key] = e
+	t.size += int(e.size)
 }
 
-func (t *Table[K, V]) remove(k K, s *slot[V]) {
-	delete(t.hot, k)
-	t.size -= int(s.size)
+func (t *Table[K, V]) remove(e *Entry[K, V]) {
+	delete(t.hot, e.Key)
+	t.size -= int(e.size)
+	e.lost = true
 }
 
-func (t *Table[K, V]) resize(s *slot[V], size int32) {
-	t.size += int(size - s.size)
-	s.size = size
+func (t *Table[K, V]) resize(e *Entry[K, V], stored int) {
+	size := sizeOf(stored)
+	t.size += int(size - e.size)
+	e.size = size
 }
 
-// Put sets the value of a key. Where V is a pointer, Put is also how the table
-// learns that what it points to has changed. The table keeps the key.
-func (t *Table[K, V]) Put(k K, v V) {
-	s, hot := t.hot[k]
+// Put sets the value of a key. The table keeps the key.
+func (t *Table[K, V]) Put(k K, v V) *Entry[K, V] {
+	e, hot := t.hot[k]
 	if !hot {
-		s = &slot[V]{size: sizeOf(0)} // until it is stored
-		t.add(k, s)
+		e = &Entry[K, V]{Key: k, size: sizeOf(0)} // until it is stored
+		t.takeFromShelf(e)
+		t.add(e)
 	}
-	s.v, s.gone, s.used = v, false, true
-	t.touch(k, s)
+	e.Value, e.gone = v, false
+	t.Touch(e)
+	return e
+}
+
+// takeFromShelf tells a new entry whether the shelf has its key, which is then no
+// longer there only.
+func (t *Table[K, V]) takeFromShelf(e *Entry[K, V]) {
+	if t.away.Len() == 0 {
+		return
+	}
+	if hash := maphash.Comparable(seed, e.Key); t.away.Has(hash) {
+		// Where the hash is another key's, that one seems absent from now on: so look.
+		t.buf = t.codec.AppendKey(t.buf[:0], e.Key)
+		ok, err := t.shelf.Get(t.buf, func([]byte) error { return nil })
+		if err != nil {
+			t.fail(err)
+		}
+		if ok {
+			e.logged, e.shelved = true, true
+			t.away.Remove(hash, onShelf)
+		}
+	}
+}
+
+// Touch tells the table that the value of one of its entries has changed.
+func (t *Table[K, V]) Touch(e *Entry[K, V]) {
+	e.used = true
+	if t.shelf != nil && !e.dirty {
+		t.dirty = append(t.dirty, e)
+		e.dirty = true
+	}
 }
 
 // Delete removes a key; removing an absent one does nothing.
 func (t *Table[K, V]) Delete(k K) {
-	if t.shelf == nil {
-		delete(t.hot, k)
-		return
-	}
-	s, hot := t.hot[k]
+	e, hot := t.hot[k]
 	if !hot {
-		if t.away == 0 {
+		e = &Entry[K, V]{Key: k, size: sizeOf(0)}
+		if t.takeFromShelf(e); !e.shelved {
 			return
 		}
-		s = &slot[V]{size: sizeOf(0)}
-		t.add(k, s)
+		t.add(e)
 	}
-	var zero V
-	s.v, s.gone = zero, true
-	t.touch(k, s)
+	t.Remove(e)
 }
 
-func (t *Table[K, V]) touch(k K, s *slot[V]) {
-	if t.shelf != nil && !s.dirty {
-		if !s.out {
-			t.dirty = append(t.dirty, k)
-		}
-		s.dirty = true
-	}
-}
-
-// Changes hands out every key that changed since the last call with its value as
-// it stands, nil for a deleted one.
-func (t *Table[K, V]) Changes(fn func(key, value []byte)) {
-	for i := 0; i < len(t.dirty); i++ {
-		k := t.dirty[i]
-		s := t.hot[k]
-		if !s.dirty {
-			continue // handed out before, and not committed yet
-		}
-		s.dirty, s.out = false, true
-		t.buf = t.codec.AppendKey(t.buf[:0], k)
-		n := len(t.buf)
-		if s.gone {
-			t.resize(s, sizeOf(n))
-			fn(t.buf, nil)
-			continue
-		}
-		t.buf = t.codec.AppendValue(t.buf, s.v)
-		t.resize(s, sizeOf(len(t.buf)))
-		fn(t.buf[:n:n], t.buf[n:])
-	}
-}
-
-// Committed forgets deleted keys: the shelf knows now that they are gone. Keys that
-// changed after they were handed out stay dirty.
-func (t *Table[K, V]) Committed() {
-	kept := t.dirty[:0]
-	for _, k := range t.dirty {
-		s := t.hot[k]
-		s.out = false
-		switch {
-		case s.dirty:
-			kept = append(kept, k)
-		case s.gone:
-			t.remove(k, s)
-		}
-	}
-	clear(t.dirty[len(kept):])
-	t.dirty = kept
-}
-
-// Shrink evicts clean keys until the hot ones take at most limit bytes. It is the
-// clock of the second chance, but for the hand, which begins anywhere.
-func (t *Table[K, V]) Shrink(limit int) {
-	if t.shelf == nil || !t.cache {
+// Remove deletes the key of an entry that the table holds.
+func (t *Table[K, V]) Remove(e *Entry[K, V]) {
+	if t.shelf == nil {
+		t.remove(e)
 		return
 	}
-	for range 2 { // the second time around nothing is in use
-		for k, s := range t.hot {
-			switch {
-			case t.size <= limit:
-				return
-			case s.dirty || s.out: // only here
-			case s.used:
-				s.used = false
-			default:
-				t.remove(k, s)
-				t.away++
-			}
-		}
-	}
+	var zero V
+	e.Value, e.gone = zero, true
+	t.Touch(e)
 }
 
 // Open looks at every key on the shelf, in their order; those that keep wants are
 // hot afterwards. It is called once, before anything else.
-func (t *Table[K, V]) Open(keep func(K, V) bool) error {
+func (t *Table[K, V]) Open(keep func(e *Entry[K, V]) bool) error {
 	if t.shelf == nil {
 		return nil
 	}
@@ -244,10 +242,12 @@ func (t *Table[K, V]) Open(keep func(K, V) bool) error {
 		if err != nil {
 			return fmt.Errorf("state %s: value of %x: %w", t.name, key, err)
 		}
-		if keep(k, v) {
-			t.add(k, &slot[V]{v: v, size: sizeOf(len(key) + len(value))})
+		e := &Entry[K, V]{Key: k, Value: v, size: sizeOf(len(key) + len(value)), logged: true, shelved: true}
+		if keep(e) {
+			t.add(e)
 		} else {
-			t.away++
+			e.lost = true
+			t.away.Add(maphash.Comparable(seed, k), onShelf)
 		}
 		return nil
 	})

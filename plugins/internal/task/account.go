@@ -58,7 +58,7 @@ func (c Counts) String() string {
 // Account counts the events of one operator by source topic.
 type Account struct {
 	Operator string
-	topics   []topicCounts
+	topics   []*topicCounts
 }
 
 type topicCounts struct {
@@ -72,21 +72,26 @@ func (a *Account) Add(s *event.Source, what Outcome, n int64) {
 	if s == nil {
 		return
 	}
-	for i := range a.topics {
-		if a.topics[i].topic == s.Topic {
-			a.topics[i].n[what] += n
-			return
+	a.of(s.Topic)[what] += n
+}
+
+// of are the counts of a topic.
+func (a *Account) of(topic string) *Counts {
+	for _, t := range a.topics {
+		if t.topic == topic {
+			return &t.n
 		}
 	}
-	a.topics = append(a.topics, topicCounts{topic: s.Topic})
-	a.topics[len(a.topics)-1].n[what] += n
+	t := &topicCounts{topic: topic}
+	a.topics = append(a.topics, t)
+	return &t.n
 }
 
 // restore takes up the counts of an earlier run.
 func (a *Account) restore(lines []Line) {
 	for _, l := range lines {
 		if l.Operator == a.Operator {
-			a.topics = append(a.topics, topicCounts{l.Topic, l.Counts})
+			*a.of(l.Topic) = l.Counts
 		}
 	}
 }
@@ -101,7 +106,9 @@ type Line struct {
 func (a *Account) Lines() []Line {
 	lines := make([]Line, 0, len(a.topics))
 	for _, t := range a.topics {
-		lines = append(lines, Line{a.Operator, t.topic, t.n})
+		if t.n != (Counts{}) {
+			lines = append(lines, Line{a.Operator, t.topic, t.n})
+		}
 	}
 	slices.SortFunc(lines, func(x, y Line) int { return strings.Compare(x.Topic, y.Topic) })
 	return lines

@@ -67,30 +67,24 @@ func (c *Chain) open(i int, sink *Sink) *Output {
 	return out
 }
 
-// NextTimer is the earliest timer of the chain.
-func (c *Chain) NextTimer() event.Time {
-	next := event.MaxTime
+// Advance lets every operator fire the timers that the watermark w has passed,
+// upstream first: so what an operator emits at its end still reaches a window that
+// ends at the same time.
+func (c *Chain) Advance(w event.Time, sink *Sink) {
 	for i := range c.stages {
-		next = min(next, c.stages[i].Op.NextTimer())
-	}
-	return next
-}
-
-// FireUntil fires, in time order, every timer that the watermark w has passed.
-// Timers of the same time fire in the order of the stages, so that what an
-// operator emits at its end still reaches a window that ends at the same time.
-func (c *Chain) FireUntil(w event.Time, sink *Sink) {
-	for t := c.NextTimer(); t < w; t = c.NextTimer() {
-		c.fire(t, sink)
+		out := c.open(i, sink)
+		c.stages[i].Op.Advance(w, out)
+		c.from(i+1, out.rows, sink)
 	}
 }
 
-func (c *Chain) fire(t event.Time, sink *Sink) {
+// Release takes back the values that the operators were lent for their rows: no row
+// that has left the chain may share them any more (Sink.Own).
+func (c *Chain) Release() {
 	for i := range c.stages {
-		if c.stages[i].Op.NextTimer() == t {
-			out := c.open(i, sink)
-			c.stages[i].Op.OnTimer(t, out)
-			c.from(i+1, out.rows, sink)
+		c.outs[i].values.release()
+		if n, ok := c.stages[i].Op.(interface{ Release() }); ok {
+			n.Release()
 		}
 	}
 }

@@ -36,6 +36,7 @@ func (o *relay) row(r event.Row, what string) event.Row {
 
 func (o *relay) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {
+		o.Advance(rows[i].Watermark, out)
 		if rows[i].Values[0].Str() == "refuse "+o.name {
 			out.Reject(&rows[i], task.Invalid, "asked for")
 			continue
@@ -45,16 +46,12 @@ func (o *relay) Process(rows []event.Row, out *task.Output) {
 	}
 }
 
-func (o *relay) NextTimer() event.Time {
-	if len(o.at) == 0 {
-		return event.MaxTime
+func (o *relay) Advance(w event.Time, out *task.Output) {
+	for len(o.at) > 0 && o.at[0] < w {
+		t := o.at[0]
+		o.at = o.at[1:]
+		out.Emit(o.row(event.Row{Time: t, Watermark: t}, fmt.Sprint(o.name, "@", t.UTC().UnixMilli())))
 	}
-	return o.at[0]
-}
-
-func (o *relay) OnTimer(t event.Time, out *task.Output) {
-	o.at = o.at[1:]
-	out.Emit(o.row(event.Row{Time: t}, fmt.Sprint(o.name, "@", t.UTC().UnixMilli())))
 }
 
 func (o *relay) Restore() error { return nil }
@@ -98,14 +95,11 @@ func TestChain(t *testing.T) {
 		{Source: source, Values: []event.Value{event.StringOf("y")}},
 	}, &sink)
 	take("x a b c", "y a b c")
-	if next := chain.NextTimer(); next != 1 {
-		t.Errorf("the next timer is at %v", next)
-	}
-	chain.FireUntil(4, &sink) // the one at 4 is not passed yet
-	take("a@1 b c", "b@2 c", "a@3 b c", "b@3 c", "c@3")
+	chain.Advance(4, &sink)                             // the one at 4 is not passed yet
+	take("a@1 b c", "b@2 c", "a@3 b c", "b@3 c", "c@3") // as if each had been fired by itself
 	chain.Flush(4, &sink)
 	take("a flush b c", "b flush c", "c flush")
-	chain.FireUntil(event.MaxTime, &sink)
+	chain.Advance(event.MaxTime, &sink)
 	take("c@4", "c@9")
 	if len(sink.Rejects) != 1 || sink.Rejects[0].Operator != "A" || sink.Rejects[0].Reason != task.Invalid {
 		t.Errorf("rejects are %+v", sink.Rejects)
@@ -122,12 +116,12 @@ func TestChain(t *testing.T) {
 // TestEmptyChain: without operators, rows leave as they came.
 func TestEmptyChain(t *testing.T) {
 	chain, out, err := task.NewChain(nil, task.Shape{Delay: 3})
-	if err != nil || out.Delay != 3 || chain.NextTimer() != event.MaxTime {
+	if err != nil || out.Delay != 3 {
 		t.Fatalf("%v, %+v", err, out)
 	}
 	var sink task.Sink
 	chain.Process([]event.Row{{Time: 7}}, &sink)
-	chain.FireUntil(event.MaxTime, &sink)
+	chain.Advance(event.MaxTime, &sink)
 	chain.Flush(0, &sink)
 	if len(sink.Rows) != 1 || sink.Rows[0].Time != 7 || len(chain.Accounts()) != 0 {
 		t.Errorf("%+v", sink)
@@ -195,8 +189,7 @@ type wide struct{}
 
 func (wide) Bind(in task.Shape) (task.Shape, error) { return in, nil }
 func (wide) Restore() error                         { return nil }
-func (wide) NextTimer() event.Time                  { return event.MaxTime }
-func (wide) OnTimer(event.Time, *task.Output)       {}
+func (wide) Advance(event.Time, *task.Output)       {}
 func (wide) Flush(event.Time, *task.Output)         {}
 
 func (wide) Process(rows []event.Row, out *task.Output) {

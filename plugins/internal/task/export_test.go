@@ -1,4 +1,10 @@
 package task
 
-// Cap is the number of records that the queue has room for.
-func (s *Source) Cap() int { return cap(s.queue) }
+// Cap is the number of records that the source keeps in memory.
+func (s *Source) Cap() int {
+	n := 0
+	for _, batch := range s.queue[:cap(s.queue)] {
+		n += len(batch)
+	}
+	return n
+}

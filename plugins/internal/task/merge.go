@@ -10,8 +10,10 @@ type Source struct {
 	// Identity tells the topic from any other of its name; it may be empty.
 	Identity string
 
-	queue []event.Row // queue[head:] are waiting
+	queue [][]event.Row // batches as they were pushed; of the first one those from head on wait
 	head  int
+	n     int     // how many wait
+	count *Counts // what became of its records at the input
 
 	// next is the offset behind the last record that was merged: where an earlier run
 	// ended, or where reading began. reached is the offset behind everything that was
@@ -30,17 +32,29 @@ type Source struct {
 }
 
 // Len is the number of records that wait to be merged.
-func (s *Source) Len() int { return len(s.queue) - s.head }
+func (s *Source) Len() int { return s.n }
 
-// Push appends a record in the order of the partition and tells that it is not at its end.
-func (s *Source) Push(r event.Row) {
-	if s.head == len(s.queue) || len(s.queue) == cap(s.queue) && s.head > len(s.queue)/2 {
-		n := copy(s.queue, s.queue[s.head:]) // room for more, without growing
-		clear(s.queue[n:])
-		s.queue, s.head = s.queue[:n], 0
+// Push takes records in the order of the partition and tells that it is not at its end.
+// The slice is the source's from now on.
+func (s *Source) Push(rows ...event.Row) {
+	if len(rows) > 0 {
+		s.queue = append(s.queue, rows)
+		s.n += len(rows)
+		s.atEnd, s.idle = false, false
 	}
-	s.queue = append(s.queue, r)
-	s.atEnd, s.idle = false, false
+}
+
+// first is the record that is merged next; there is one.
+func (s *Source) first() *event.Row { return &s.queue[0][s.head] }
+
+// pop takes the first record off.
+func (s *Source) pop() {
+	s.head++
+	s.n--
+	if s.head == len(s.queue[0]) {
+		s.queue[0] = nil
+		s.queue, s.head = s.queue[1:], 0
+	}
 }
 
 // Reach tells that everything before the offset next was pushed.
@@ -97,22 +111,20 @@ type Task struct {
 	input     Account
 	any       bool
 
-	// run holds rows that are merged and not yet driven through the chain. No timer
-	// that they may set lies before runBound, so they can wait for more rows as long
-	// as the watermark passes neither it nor a timer that is set already.
-	run      []event.Row
-	runBound event.Time
+	run []event.Row // rows that are merged and not yet driven through the chain
 }
 
 // New makes a task over chain. Sources stand in the order that breaks ties of event time.
 func New(chain *Chain, sources []*Source, maxOutOfOrderness event.Duration) *Task {
+	t := &Task{
+		Sources: sources, MaxOutOfOrderness: maxOutOfOrderness,
+		chain: chain, watermark: event.MinTime, input: Account{Operator: "input"},
+	}
 	for _, s := range sources {
 		s.seen = event.MinTime
+		s.count = t.input.of(s.Topic)
 	}
-	return &Task{
-		Sources: sources, MaxOutOfOrderness: maxOutOfOrderness,
-		chain: chain, watermark: event.MinTime, runBound: event.MaxTime, input: Account{Operator: "input"},
-	}
+	return t
 }
 
 // Watermark is the task's watermark: min over the sources that hold it of (largest
@@ -132,6 +144,7 @@ func (t *Task) Accounts() []Line { return append(t.input.Lines(), t.chain.Accoun
 // to wait for a source or everything is empty.
 func (t *Task) next() *Source {
 	var first *Source
+	var earliest event.Time
 	for _, s := range t.Sources {
 		if s.Len() == 0 {
 			if s.waited() {
@@ -139,8 +152,8 @@ func (t *Task) next() *Source {
 			}
 			continue
 		}
-		if first == nil || s.queue[s.head].Time < first.queue[first.head].Time {
-			first = s
+		if at := s.first().Time; first == nil || at < earliest {
+			first, earliest = s, at
 		}
 	}
 	return first
@@ -156,36 +169,35 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 		if s == nil {
 			break
 		}
-		r := s.queue[s.head]
-		s.queue[s.head] = event.Row{}
-		s.head++
+		r := *s.first()
+		s.pop()
 		s.next = r.Source.Offset + 1
-		t.input.Add(r.Source, In, 1)
+		s.count[In]++
 		if r.Time > horizon {
-			t.input.Add(r.Source, Future, 1)
+			s.count[Future]++
 			r.Watermark = t.watermark
 			sink.Rejects = append(sink.Rejects, Reject{"input", Future, "event time " + r.Time.String() + " lies beyond " + horizon.String(), r})
 			continue
 		}
-		t.input.Add(r.Source, Passed, 1)
+		s.count[Passed]++
 		t.any = true
 		s.seen = max(s.seen, r.Time)
-		t.advance(s, sink)
+		t.advance(s)
 		// A record that moved the watermark is later than it by max_out_of_orderness
 		// at least, so judging it by the new watermark judges it as by the old one.
 		r.Watermark = t.watermark
 		t.run = append(t.run, r)
-		t.runBound = min(t.runBound, max(r.Time, t.watermark))
 	}
-	t.drain(sink)
+	if n > 0 {
+		t.drive(sink)
+	}
 	return n
 }
 
-// advance moves the watermark to where the sources allow and fires the timers that
-// it passes, after the rows before them. The source of the record that is being
+// advance moves the watermark to where the sources allow. The source of the record that is being
 // merged holds the watermark even if that was its last: what the record is judged
 // by must not depend on when it became known that none follows.
-func (t *Task) advance(current *Source, sink *Sink) {
+func (t *Task) advance(current *Source) {
 	w := event.MaxTime
 	var holder *Source
 	for _, s := range t.Sources {
@@ -194,37 +206,45 @@ func (t *Task) advance(current *Source, sink *Sink) {
 		}
 	}
 	t.holder = holder
-	if holder == nil || w <= t.watermark {
-		return // where all sources stand idle, the watermark stands
+	if holder != nil && w > t.watermark { // where all sources stand idle, the watermark stands
+		t.watermark = w
 	}
-	t.moveTo(w, sink)
 }
 
-func (t *Task) moveTo(w event.Time, sink *Sink) {
-	if t.runBound < w || t.chain.NextTimer() < w {
-		t.drain(sink)
-		t.chain.FireUntil(w, sink)
-	}
-	t.watermark = w
-}
-
-func (t *Task) drain(sink *Sink) {
+// drive lets the operators have the merged rows and the time that has passed.
+func (t *Task) drive(sink *Sink) {
 	if len(t.run) > 0 {
 		t.chain.Process(t.run, sink)
 		clear(t.run)
-		t.run, t.runBound = t.run[:0], event.MaxTime
+		t.run = t.run[:0]
 	}
+	t.chain.Advance(t.watermark, sink)
+	t.release(sink)
+}
+
+// release lets the operators use their memory again.
+func (t *Task) release(sink *Sink) {
+	sink.Own()
+	t.chain.Release()
 }
 
 // Settle moves the watermark after a source became idle or finished.
-func (t *Task) Settle(sink *Sink) { t.advance(nil, sink) }
+func (t *Task) Settle(sink *Sink) {
+	before := t.watermark
+	if t.advance(nil); t.watermark > before {
+		t.drive(sink)
+	}
+}
 
 // Flush makes the operators emit what has changed.
-func (t *Task) Flush(sink *Sink) { t.chain.Flush(t.watermark, sink) }
+func (t *Task) Flush(sink *Sink) {
+	t.chain.Flush(t.watermark, sink)
+	t.release(sink)
+}
 
 // End advances the watermark to the end of time: everything that is open closes.
 func (t *Task) End(sink *Sink) {
-	t.drain(sink)
-	t.moveTo(event.MaxTime, sink)
-	t.chain.Flush(t.watermark, sink)
+	t.watermark = event.MaxTime
+	t.drive(sink)
+	t.Flush(sink)
 }

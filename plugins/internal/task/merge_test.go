@@ -265,7 +265,7 @@ func TestLiveRules(t *testing.T) {
 				if k.Watermark() != mark {
 					t.Fatalf("watermark %v, want %v", k.Watermark(), mark)
 				}
-				if next := p.NextTimer(); next < mark {
+				if next := p.timers.Next(); next < mark {
 					t.Fatalf("a timer for %v has not fired at %v", next, mark)
 				}
 				for i, s := range model {
@@ -282,6 +282,37 @@ func TestLiveRules(t *testing.T) {
 			t.Fatalf("at the end the watermark is %v and %d timers are left", k.Watermark(), p.timers.Len())
 		}
 	})
+}
+
+// TestRowsOutliveTheOperatorsMemory: what has left the chain stays as it is while
+// operators use the room of their rows again, also when the sink is emptied between.
+func TestRowsOutliveTheOperatorsMemory(t *testing.T) {
+	chain, _, err := task.NewChain([]task.Stage{{Label: "wide", Op: wide{}}}, task.Shape{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := task.New(chain, []*task.Source{{Topic: "t"}}, 0)
+	var sink task.Sink
+	var kept []event.Row
+	for i := range 50 {
+		batch := make([]event.Row, 1+i%7)
+		for n := range batch {
+			batch[n] = record(0, n, event.Time(i), event.Value{})
+		}
+		k.Sources[0].Push(batch...)
+		k.Step(100, event.MaxTime, &sink)
+		if i%3 == 0 {
+			kept = append(kept, sink.Rows...)
+			sink.Reset()
+		}
+	}
+	for i, r := range append(kept, sink.Rows...) {
+		for _, v := range r.Values {
+			if v != event.IntOf(int64(len(r.Values))) {
+				t.Fatalf("row %d holds %v", i, r.Values)
+			}
+		}
+	}
 }
 
 // TestQueueStaysBounded: a source that is never quite empty does not keep what was merged.

@@ -4,6 +4,8 @@
 package task
 
 import (
+	"slices"
+
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
 
@@ -14,11 +16,20 @@ import (
 // task's: where the operators before it may hold events back, the watermark that
 // an operator goes by is the task's watermark less Shape.Delay.
 //
-// The law that every operator keeps: what it emits depends on the rows and timers
-// it was given, in their order, and on nothing else. How rows are cut into batches
-// makes no difference to what it emits, except that Flush may come between any two.
-// A timer that a row sets lies neither before the row's time nor before its
-// watermark; and a row that is emitted sets no earlier ones further down.
+// Each row bears the watermark that it is judged by, and watermarks never go back. So
+// event time passes with the rows, and a chain is driven stage by stage, with large
+// batches, however many timers there are. The laws:
+//
+//   - What an operator emits depends on the rows, in their order, and on nothing else.
+//     How they are cut into batches makes no difference, except that Flush may come
+//     between any two.
+//   - Before a row it fires the timers that the row's watermark has passed: those set
+//     for an earlier time, in the order of their times. What a timer emits bears the
+//     timer's time as its watermark.
+//   - What it emits has watermarks that never go back.
+//
+// So an operator behind it sees the same: rows and ends of windows, in event time,
+// as if each timer had been fired through the whole chain by itself.
 type Operator interface {
 	// Bind is called once, before anything else. It checks what is known of the
 	// rows to come, and says the same of the rows that it will emit. Errors name
@@ -29,19 +40,29 @@ type Operator interface {
 	// the tables, sets timers, and marks for emission what is open.
 	Restore() error
 
-	// Process handles rows in their order. Rows are borrowed: what state keeps of
-	// them is cloned.
+	// Process handles rows in their order, each behind the timers that it makes due.
+	// Rows are borrowed: what state keeps of them is cloned.
 	Process(rows []event.Row, out *Output)
 
-	// NextTimer is the time of the earliest timer, event.MaxTime where none is set.
-	NextTimer() event.Time
-
-	// OnTimer fires every timer that is set for exactly t. The watermark has passed t.
-	OnTimer(t event.Time, out *Output)
+	// Advance fires the timers that the watermark w has passed. No row behind it has
+	// an earlier one.
+	Advance(w event.Time, out *Output)
 
 	// Flush emits what has changed since it was last emitted. The task's watermark is w.
 	Flush(w event.Time, out *Output)
 }
+
+// Stateless has the methods of an operator that remembers nothing, to be embedded.
+type Stateless struct{}
+
+// Restore does nothing.
+func (Stateless) Restore() error { return nil }
+
+// Advance does nothing.
+func (Stateless) Advance(event.Time, *Output) {}
+
+// Flush does nothing.
+func (Stateless) Flush(event.Time, *Output) {}
 
 // Shape is what is known of the rows between two operators before the first one comes.
 type Shape struct {
@@ -60,19 +81,53 @@ type Known struct {
 
 // Output takes what one operator emits and counts what became of each row.
 type Output struct {
-	label string
-	rows  []event.Row
-	sink  *Sink
-	acct  *Account
-	arena []event.Value
+	label  string
+	rows   []event.Row
+	sink   *Sink
+	acct   *Account
+	values arena
 }
 
-// Sink collects what leaves the chain of a task.
+// Sink collects what leaves the chain of a task. Its rows may be borrowed until the
+// chain is told to Release what it has lent; Own makes them last.
 type Sink struct {
 	// Rows are the rows that the last operators emitted, in order.
 	Rows []event.Row
 	// Rejects are the rows that an operator put on its late side output, in order.
 	Rejects []Reject
+
+	owned, ownedRejects int
+}
+
+// Own makes rows and rejects that came since the last call share no memory that a
+// chain may use again. Texts are not copied: they are never changed.
+func (s *Sink) Own() {
+	s.owned = min(s.owned, len(s.Rows))
+	n := 0
+	for i := s.owned; i < len(s.Rows); i++ {
+		n += len(s.Rows[i].Values)
+	}
+	if n > 0 {
+		values := make([]event.Value, 0, n)
+		for i := s.owned; i < len(s.Rows); i++ {
+			at := len(values)
+			values = append(values, s.Rows[i].Values...)
+			s.Rows[i].Values = values[at:len(values):len(values)]
+		}
+	}
+	s.owned = len(s.Rows)
+	s.ownedRejects = min(s.ownedRejects, len(s.Rejects))
+	for i := s.ownedRejects; i < len(s.Rejects); i++ {
+		s.Rejects[i].Row.Values = slices.Clone(s.Rejects[i].Row.Values)
+	}
+	s.ownedRejects = len(s.Rejects)
+}
+
+// Reset forgets all rows and rejects.
+func (s *Sink) Reset() {
+	clear(s.Rows)
+	clear(s.Rejects)
+	*s = Sink{Rows: s.Rows[:0], Rejects: s.Rejects[:0]}
 }
 
 // Reject is a row that no operator further down will see.
@@ -104,14 +159,42 @@ func (o *Output) Count(r *event.Row, what Outcome) { o.acct.Add(r.Source, what, 
 // Unhold records that a row is held no longer; what became of it is counted beside.
 func (o *Output) Unhold(r *event.Row) { o.acct.Add(r.Source, Held, -1) }
 
-// Values makes room for n values of a new row.
-func (o *Output) Values(n int) []event.Value {
-	if cap(o.arena)-len(o.arena) < n {
-		o.arena = make([]event.Value, 0, max(arenaSize, n))
-	}
-	at := len(o.arena)
-	o.arena = o.arena[:at+n]
-	return o.arena[at : at+n : at+n]
+// Values makes room for n values of a new row, all of which the caller sets. They are
+// borrowed until the chain is told to Release.
+func (o *Output) Values(n int) []event.Value { return o.values.take(n) }
+
+// arena lends room for values again and again. It grows to what one drive of the
+// chain needs.
+type arena struct {
+	blocks [][]event.Value
+	at     int // the block that is being lent
 }
 
-const arenaSize = 1024
+const (
+	arenaBlock  = 1024 // values of a block
+	arenaBlocks = 64   // kept for the next drive
+)
+
+func (a *arena) take(n int) []event.Value {
+	for ; a.at < len(a.blocks); a.at++ {
+		if b := a.blocks[a.at]; cap(b)-len(b) >= n {
+			k := len(b)
+			a.blocks[a.at] = b[:k+n]
+			return b[k : k+n : k+n]
+		}
+	}
+	b := make([]event.Value, n, max(arenaBlock, n))
+	a.blocks = append(a.blocks, b)
+	return b[:n:n]
+}
+
+func (a *arena) release() {
+	if len(a.blocks) > arenaBlocks {
+		clear(a.blocks[arenaBlocks:])
+		a.blocks = a.blocks[:arenaBlocks]
+	}
+	for i := range a.blocks {
+		a.blocks[i] = a.blocks[i][:0]
+	}
+	a.at = 0
+}

@@ -31,6 +31,7 @@ func (p *probe) Bind(in task.Shape) (task.Shape, error) {
 func (p *probe) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {
 		r := &rows[i]
+		p.Advance(r.Watermark, out)
 		name := fmt.Sprint(r.Values[0].Int())
 		p.log = append(p.log, fmt.Sprintf("row %s at %d, watermark %d", name, r.Time, r.Watermark))
 		if v := r.Values[1]; !v.IsNull() {
@@ -45,14 +46,9 @@ func earliest(r *event.Row) event.Time { return max(r.Time, r.Watermark) }
 
 func (p *probe) Restore() error { return nil }
 
-func (p *probe) NextTimer() event.Time { return p.timers.Next() }
-
-func (p *probe) OnTimer(t event.Time, out *task.Output) {
-	for {
-		name, ok := p.timers.Pop(t)
-		if !ok {
-			return
-		}
+func (p *probe) Advance(w event.Time, out *task.Output) {
+	for t := p.timers.Next(); t < w; t = p.timers.Next() {
+		name, _ := p.timers.Pop(t)
 		p.log = append(p.log, fmt.Sprintf("timer %d of %s", t, name))
 		out.Emit(event.Row{Time: t, Watermark: t, Schema: schema, Values: []event.Value{event.StringOf("timer of " + name), {}}})
 	}

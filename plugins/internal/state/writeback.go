@@ -1,0 +1,71 @@
+package state
+
+import "hash/maphash"
+
+// Changes hands out every key that changed since the last call with its value as
+// it stands, nil for a deleted one; fresh tells that the shelf has nothing under the
+// key. What came and went since the last call is not told.
+func (t *Table[K, V]) Changes(fn func(key, value []byte, fresh bool)) {
+	for i := 0; i < len(t.dirty); i++ { // encoding a value may make another entry dirty
+		e := t.dirty[i]
+		e.dirty = false
+		if e.gone && !e.logged {
+			t.remove(e)
+			continue
+		}
+		if !e.out {
+			t.out = append(t.out, e)
+		}
+		e.out, e.logged = true, true
+		t.buf = t.codec.AppendKey(t.buf[:0], e.Key)
+		n := len(t.buf)
+		if e.gone {
+			t.resize(e, n)
+			fn(t.buf, nil, !e.shelved)
+			continue
+		}
+		t.buf = t.codec.AppendValue(t.buf, e.Value)
+		t.resize(e, len(t.buf))
+		fn(t.buf[:n:n], t.buf[n:], !e.shelved)
+	}
+	clear(t.dirty)
+	t.dirty = t.dirty[:0]
+}
+
+// Shelved tells that all that Changes handed out has come to the shelf. Deleted keys
+// are forgotten, unless they have come again meanwhile.
+func (t *Table[K, V]) Shelved() {
+	for _, e := range t.out {
+		e.out = false
+		// Of a key that changed after it was handed out it is not known what the shelf
+		// has: to delete what is absent does no harm.
+		e.shelved = !e.gone || e.dirty
+		if e.gone && !e.dirty {
+			t.remove(e)
+		}
+	}
+	clear(t.out)
+	t.out = t.out[:0]
+}
+
+// Shrink evicts clean keys until the hot ones take at most limit bytes. It is the
+// clock of the second chance, but for the hand, which begins anywhere.
+func (t *Table[K, V]) Shrink(limit int) {
+	if t.shelf == nil || !t.cache {
+		return
+	}
+	for range 2 { // the second time around nothing is in use
+		for _, e := range t.hot {
+			switch {
+			case t.size <= limit:
+				return
+			case e.dirty || e.out: // only here
+			case e.used:
+				e.used = false
+			default:
+				t.remove(e)
+				t.away.Add(maphash.Comparable(seed, e.Key), onShelf)
+			}
+		}
+	}
+}

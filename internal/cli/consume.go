@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 
 	ucli "github.com/urfave/cli/v2"
@@ -69,9 +68,7 @@ func consume(c *ucli.Context) error {
 			return ucli.Exit(err.Error(), 1)
 		}
 	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(consumeGC)
-	}
+	tuneGC()
 	address, err := httpAddress()
 	if err != nil {
 		return err
@@ -100,10 +97,6 @@ func consume(c *ucli.Context) error {
 	}
 	return printAccounts(c.App.Writer, run.finished())
 }
-
-// consumeGC makes the collector run more often than by default: rows and messages
-// are short-lived, and the processor has time while the outputs work.
-const consumeGC = 50
 
 // streamFiles lists the configs of a folder without their tests.
 func streamFiles(dir string) ([]string, error) {

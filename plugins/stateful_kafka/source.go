@@ -50,8 +50,8 @@ func (x *part) load() int64 {
 }
 
 const (
-	fetchPartitionBytes = 512 << 10
-	fetchBytes          = 2 << 20
+	fetchPartitionBytes = 256 << 10
+	fetchBytes          = 1 << 20
 	fetchWait           = time.Second
 )
 

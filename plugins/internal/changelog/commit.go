@@ -103,9 +103,13 @@ func (l *Log) produce(ctx context.Context, changes []state.Change, marker []byte
 			first = l.refused(r, err)
 		}
 	}
-	records := make([]kgo.Record, len(changes)+1)
-	for i := range records {
-		r := &records[i]
+	var slab []kgo.Record // a few at a time, as the client lets go of those that are written
+	var r *kgo.Record
+	for i := range len(changes) + 1 {
+		if len(slab) == 0 {
+			slab = make([]kgo.Record, min(slabRecords, len(changes)+1-i))
+		}
+		r, slab = &slab[0], slab[1:]
 		r.Topic, r.Partition = l.cfg.Topic, l.cfg.Partition
 		if i < len(changes) {
 			r.Key, r.Value = changes[i].Key, changes[i].Value
@@ -124,8 +128,10 @@ func (l *Log) produce(ctx context.Context, changes []state.Change, marker []byte
 	if err := failed(); err != nil {
 		return 0, err
 	}
-	return records[len(changes)].Offset + 1, nil
+	return r.Offset + 1, nil // the marker is the last
 }
+
+const slabRecords = 256
 
 // lookPause is the time between two looks at the client's list of partitions.
 const lookPause = time.Millisecond

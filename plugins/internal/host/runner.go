@@ -204,12 +204,13 @@ func orCause(ctx context.Context, err error) error {
 }
 
 func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
-	emitted, committed := time.Now(), time.Now()
+	emitted, committed, uncommitted := time.Now(), time.Now(), 0
 	for {
 		r.receive()
 		n := r.task.Step(r.opts.BatchSize, event.TimeOf(time.Now().Add(r.opts.MaxFuture)), &r.sink)
 		if n > 0 {
 			r.drained()
+			uncommitted += n
 		}
 		now := time.Now()
 		if n == 0 && r.caughtUp() || now.Sub(emitted) >= r.opts.EmitInterval {
@@ -223,11 +224,11 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 		if closed(r.stop) {
 			return false, r.commit(ctx)
 		}
-		if now.Sub(committed) >= r.opts.CommitInterval {
+		if now.Sub(committed) >= r.opts.CommitInterval || uncommitted >= mostUncommitted {
 			if err := r.commit(ctx); err != nil {
 				return false, err
 			}
-			committed = time.Now()
+			committed, uncommitted = time.Now(), 0
 		}
 		if n > 0 {
 			r.watchEnds(now)
@@ -241,6 +242,10 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 		}
 	}
 }
+
+// mostUncommitted records are merged before a commit comes early: what they change has
+// to stay in memory until then, at any speed.
+const mostUncommitted = 50_000
 
 func closed(c <-chan struct{}) bool {
 	select {

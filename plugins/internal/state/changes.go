@@ -18,20 +18,18 @@ type Change struct {
 func (l *Local) Changes() []Change {
 	var list []Change
 	var block []byte // many keys and values in one piece of memory
-	keep := func(a, b []byte) []byte {
-		if n := len(a) + len(b); cap(block)-len(block) < n {
-			block = make([]byte, 0, max(n, blockSize))
-		}
-		at := len(block)
-		block = append(append(block, a...), b...)
-		return block[at:len(block):len(block)]
-	}
 	for range 2 { // encoding a row may file its schema, in a table that had its turn
 		for _, s := range l.tables {
 			s.table.Changes(func(key, value []byte, fresh bool) {
-				c := Change{Key: keep(s.prefix, key), fresh: fresh}
+				n := len(s.prefix) + len(key)
+				if cap(block)-len(block) < n+len(value) {
+					block = make([]byte, 0, max(n+len(value), blockSize))
+				}
+				at := len(block)
+				block = append(append(append(block, s.prefix...), key...), value...)
+				c := Change{Key: block[at : at+n : at+n], fresh: fresh}
 				if value != nil {
-					c.Value = keep(value, nil)
+					c.Value = block[at+n : len(block) : len(block)]
 				}
 				list = append(list, c)
 			})
@@ -114,6 +112,9 @@ func last(changes []Change) []Change {
 	return changes[at:]
 }
 
+// changeOverhead is what a change takes in a batch beside key and value, and more.
+const changeOverhead = 16
+
 // Reset empties the store, but for its identity. No table may have been opened.
 func (l *Local) Reset() error {
 	// The marker's is the first key behind the identity.
@@ -126,7 +127,11 @@ func (l *Local) Load(changes []Change, marker []byte) error {
 	if err := errors.Join(l.unread(), l.trouble.err()); err != nil {
 		return err
 	}
-	b := l.db.NewBatch()
+	size := 0
+	for _, c := range changes {
+		size += len(c.Key) + len(c.Value) + changeOverhead
+	}
+	b := l.db.NewBatchWithSize(size + len(marker) + changeOverhead)
 	defer b.Close()
 	for _, c := range changes {
 		var err error

@@ -108,7 +108,9 @@ func TestBundlesAreTheSingleMessages(t *testing.T) {
 				}
 			}
 			for _, lines := range all { // two schemas may have one name
-				slices.SortStableFunc(lines, func(a, b string) int { return strings.Compare(fmt.Sprintf("%9s", strings.Fields(a)[0]), fmt.Sprintf("%9s", strings.Fields(b)[0])) })
+				slices.SortStableFunc(lines, func(a, b string) int {
+					return strings.Compare(fmt.Sprintf("%9s", strings.Fields(a)[0]), fmt.Sprintf("%9s", strings.Fields(b)[0]))
+				})
 			}
 			return all
 		}

@@ -38,11 +38,11 @@ func coalesce(rows []*row) []*row {
 // that Postgres takes for the same value are written alike by convert, except for
 // decimals (1.5 and 1.50), which are trimmed here. Where two spellings of one value
 // slip through, Postgres says so and bisect parts them.
-func (t *texts) rowKey(cells []cell, types []columnType, places []int) string {
+func (s *texts) rowKey(cells []cell, types []columnType, places []int) string {
 	if len(places) == 1 && !isDecimalType(types[places[0]]) {
 		return cells[places[0]].text
 	}
-	key := t.scratch[:0]
+	key := s.scratch[:0]
 	for i, p := range places {
 		if i > 0 {
 			key = append(key, 0) // no text that Postgres can store has it
@@ -53,8 +53,8 @@ func (t *texts) rowKey(cells []cell, types []columnType, places []int) string {
 			key = append(key, cells[p].text...)
 		}
 	}
-	t.scratch = key
-	return t.keep(key)
+	s.scratch = key
+	return s.keep(key)
 }
 
 func isDecimalType(t columnType) bool { return t.kind == kindNumeric && !t.array }

@@ -230,7 +230,7 @@ func TestLayoutsAreBounded(t *testing.T) {
 	p := benchPlan()
 	for range 10 * maxLayouts {
 		s := event.NewSchema("s", "payments")
-		if p.layoutOf(s) != p.layoutOf(s) {
+		if l := p.layoutOf(s); l != p.layoutOf(s) {
 			t.Fatal("laid out twice")
 		}
 		if len(p.layouts.of) > maxLayouts {

@@ -18,13 +18,13 @@ const (
 )
 
 // keep is text as a string; text itself may be written to again.
-func (t *texts) keep(text []byte) string {
-	if t.piece.Cap()-t.piece.Len() < len(text) {
-		t.size = min(max(2*t.size, firstPiece), maxPiece)
-		t.piece.Reset()
-		t.piece.Grow(max(t.size, len(text)))
+func (s *texts) keep(text []byte) string {
+	if s.piece.Cap()-s.piece.Len() < len(text) {
+		s.size = min(max(2*s.size, firstPiece), maxPiece)
+		s.piece.Reset()
+		s.piece.Grow(max(s.size, len(text)))
 	}
-	at := t.piece.Len()
-	t.piece.Write(text)
-	return t.piece.String()[at:]
+	at := s.piece.Len()
+	s.piece.Write(text)
+	return s.piece.String()[at:]
 }

@@ -201,7 +201,7 @@ With `+"`stop_at_end`"+` the input reads to the end offsets that it finds at its
 
 ### Many rows in a message
 
-A message costs Benthos and the outputs many times what a row costs a task. With `+"`rows_per_message`"+` above 1, a message carries up to that many rows of one operator, and the metadata of the last of them; as bytes it is a JSON array of the objects that single messages would hold. `+"`pg_upsert`"+` takes such messages as they are, with the same rows in the same tables as otherwise, and `+"`switch`"+` can tell them apart by their metadata. Bloblang does not look inside: leave it at 1 where a processor, or a condition of an output, reads fields of a row, or where an output writes one message for each row. Dead letters are always messages of their own.
+A message costs Benthos and the outputs many times what a row costs a task. With `+"`rows_per_message`"+` above 1, a message carries up to that many rows of one operator, and the metadata of the last of them; as bytes it is a JSON array of the objects that single messages would hold. `+"`pg_upsert`"+` takes such messages as they are, with the same rows in the same tables as otherwise, and `+"`switch`"+` can tell them apart by their metadata. Bloblang does not look inside and finds every field null: leave it at 1 where a processor, or a condition of an output, reads fields of a row, or where an output writes one message for each row. Dead letters are always messages of their own.
 
 ### Delivery guarantees
 

@@ -38,6 +38,26 @@ func benchBundle(n int) *host.Bundle {
 	return b
 }
 
+// prepare does with a batch all that comes before the database.
+func prepare(batch service.MessageBatch, p *plan) {
+	groups, _ := split(batch, p)
+	for _, g := range groups {
+		p.rows.args([]any{g.origin.stream, g.origin.task}, cellsOf(coalesce(g.rows)))
+	}
+}
+
+// A row of a bundle takes memory with the others of its batch, not by itself.
+func TestRowsOfABundleAllocateTogether(t *testing.T) {
+	const n = 1000
+	p := benchPlan()
+	m := service.NewMessage(nil)
+	m.SetStructuredMut(benchBundle(n))
+	batch := service.MessageBatch{stamped(m, 1, n)}
+	if got := testing.AllocsPerRun(5, func() { prepare(batch, p) }); got > n/10 {
+		t.Errorf("%v allocations for %d rows", got, n)
+	}
+}
+
 // BenchmarkRows is what a row of a batch of 1000 costs on this side of the database:
 // as a message of its own, as one of a bundle, and as one of a bundle in which each
 // row comes twice, in no order.
@@ -69,10 +89,7 @@ func BenchmarkRows(b *testing.B) {
 			p := benchPlan()
 			b.ReportAllocs()
 			for b.Loop() {
-				groups, _ := split(c.batch, p)
-				for _, g := range groups {
-					p.rows.args([]any{g.origin.stream, g.origin.task}, cellsOf(coalesce(g.rows)))
-				}
+				prepare(c.batch, p)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")
 		})

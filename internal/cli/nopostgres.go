@@ -14,7 +14,7 @@ import (
 const consoleSuffix = "-console"
 
 // withoutPostgres copies stream configs into dir with their outputs replaced: by
-// rows as JSON lines, or by nothing.
+// rows as JSON lines, or by nothing. A line is one row, so each is a message.
 func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
 	output := map[string]any{"stdout": map[string]any{}}
 	if quiet {
@@ -33,7 +33,8 @@ func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
 		if err := setOutput(&doc, output); err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
-		renameGroups(&doc)
+		eachField(&doc, "consumer_group", func(group *yaml.Node) { group.Value += consoleSuffix })
+		eachField(&doc, "rows_per_message", func(rows *yaml.Node) { rows.Value, rows.Tag, rows.Style = "1", "!!int", 0 })
 		if text, err = yaml.Marshal(&doc); err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
@@ -60,16 +61,16 @@ func setOutput(doc *yaml.Node, output any) error {
 	return errors.New("it has no output")
 }
 
-// renameGroups appends consoleSuffix to every consumer group in the document.
-func renameGroups(n *yaml.Node) {
+// eachField changes the scalar values of all fields of that name in the document.
+func eachField(n *yaml.Node, name string, change func(*yaml.Node)) {
 	if n.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == "consumer_group" && n.Content[i+1].Kind == yaml.ScalarNode {
-				n.Content[i+1].Value += consoleSuffix
+			if n.Content[i].Value == name && n.Content[i+1].Kind == yaml.ScalarNode {
+				change(n.Content[i+1])
 			}
 		}
 	}
 	for _, child := range n.Content {
-		renameGroups(child)
+		eachField(child, name, change)
 	}
 }

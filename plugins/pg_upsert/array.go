@@ -21,36 +21,48 @@ func arrayText(t columnType, v any) (string, error) {
 		}
 		cells[i] = c
 	}
-	return arrayLiteral(cells), nil
+	return arrayLiteral(element, cells), nil
 }
 
-// arrayLiteral writes a one-dimensional Postgres array. Every element is quoted,
-// which all types allow, so that NULL, commas and spaces lose their meaning.
-func arrayLiteral(cells []cell) string {
+// arrayLiteral writes a one-dimensional Postgres array of elements of type t.
+func arrayLiteral(t columnType, cells []cell) string {
 	size := 2
 	for _, c := range cells {
-		size += len(c.text) + 3
+		size += max(len(c.text), len("NULL")) + len(`"",`)
 	}
-	b := append(make([]byte, 0, size), '{')
+	quoted := t.quoted()
+	var b strings.Builder
+	b.Grow(size)
+	b.WriteByte('{')
 	for i, c := range cells {
 		if i > 0 {
-			b = append(b, ',')
+			b.WriteByte(',')
 		}
-		b = appendElement(b, c)
+		switch {
+		case c.null:
+			b.WriteString("NULL")
+		case quoted:
+			writeQuoted(&b, c.text)
+		default:
+			b.WriteString(c.text)
+		}
 	}
-	return string(append(b, '}'))
+	b.WriteByte('}')
+	return b.String()
 }
 
-func appendElement(b []byte, c cell) []byte {
-	if c.null {
-		return append(b, "NULL"...)
-	}
-	b = append(b, '"')
-	for i := 0; i < len(c.text); i++ {
-		if ch := c.text[i]; ch == '"' || ch == '\\' {
-			b = append(b, '\\')
+// writeQuoted writes an element in quotes, which all types allow: in them NULL, commas
+// and spaces lose their meaning.
+func writeQuoted(b *strings.Builder, s string) {
+	b.WriteByte('"')
+	plain := 0 // where what is not written yet begins
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			b.WriteString(s[plain:i])
+			b.WriteByte('\\')
+			plain = i
 		}
-		b = append(b, c.text[i])
 	}
-	return append(b, '"')
+	b.WriteString(s[plain:])
+	b.WriteByte('"')
 }

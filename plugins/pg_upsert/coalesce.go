@@ -1,7 +1,7 @@
 package pgupsert
 
 import (
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -12,57 +12,66 @@ import (
 //
 // The rows come back sorted by key: transactions that write side by side then
 // lock rows in the same order, so they wait for each other but never in a circle.
+// It sorts rows in place, which windows that were emitted in order are already.
 func coalesce(rows []*row) []*row {
-	newest := make(map[string]*row, len(rows))
-	for _, r := range rows {
-		head := newest[r.key]
-		if head == nil || r.newer(head) {
-			r.older = head
-			newest[r.key] = r
-			continue
+	slices.SortFunc(rows, func(a, b *row) int {
+		if c := strings.Compare(a.key, b.key); c != 0 {
+			return c
 		}
-		for head.older != nil && head.older.newer(r) {
-			head = head.older
+		if a.newer(b) {
+			return -1
 		}
-		r.older, head.older = head.older, r
+		return 1
+	})
+	newest := make([]*row, 0, len(rows))
+	for i, r := range rows {
+		if i > 0 && rows[i-1].key == r.key {
+			rows[i-1].older = r
+		} else {
+			newest = append(newest, r)
+		}
 	}
-	out := make([]*row, 0, len(newest))
-	for _, r := range newest {
-		out = append(out, r)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].key < out[j].key })
-	return out
+	return newest
 }
 
-// rowKey joins the texts of the key columns at places. Texts that Postgres takes
-// for the same value are written alike by convert, except for decimals (1.5 and
-// 1.50), which are trimmed here. Where two spellings of one value slip through,
-// Postgres says so and bisect parts them.
-func rowKey(cells []cell, types []columnType, places []int) string {
-	var b strings.Builder
-	for _, p := range places {
-		text := cells[p].text
-		if types[p].kind == kindNumeric && !types[p].array {
-			text = trimDecimal(text)
-		}
-		b.WriteString(text)
-		b.WriteByte(0) // no text that Postgres can store has it
+// rowKey joins the texts of the key columns at places, none of which is null. Texts
+// that Postgres takes for the same value are written alike by convert, except for
+// decimals (1.5 and 1.50), which are trimmed here. Where two spellings of one value
+// slip through, Postgres says so and bisect parts them.
+func (s *texts) rowKey(cells []cell, types []columnType, places []int) string {
+	if len(places) == 1 && !isDecimalType(types[places[0]]) {
+		return cells[places[0]].text
 	}
-	return b.String()
+	key := s.scratch[:0]
+	for i, p := range places {
+		if i > 0 {
+			key = append(key, 0) // no text that Postgres can store has it
+		}
+		if isDecimalType(types[p]) {
+			key = appendTrimmed(key, cells[p].text)
+		} else {
+			key = append(key, cells[p].text...)
+		}
+	}
+	s.scratch = key
+	return s.keep(key)
 }
 
-func trimDecimal(s string) string {
+func isDecimalType(t columnType) bool { return t.kind == kindNumeric && !t.array }
+
+// appendTrimmed appends a decimal without the zeros that change nothing.
+func appendTrimmed(to []byte, s string) []byte {
 	if strings.ContainsAny(s, "eE") {
-		return s
-	}
-	sign := ""
-	if s[0] == '-' {
-		sign = "-"
+		return append(to, s...)
 	}
 	whole, fraction, _ := strings.Cut(unsigned(s), ".")
 	whole, fraction = strings.TrimLeft(whole, "0"), strings.TrimRight(fraction, "0")
 	if whole == "" && fraction == "" {
-		return "0"
+		return append(to, '0')
 	}
-	return sign + whole + "." + fraction
+	if s[0] == '-' {
+		to = append(to, '-')
+	}
+	to = append(append(to, whole...), '.')
+	return append(to, fraction...)
 }

@@ -60,7 +60,8 @@ func TestRowKey(t *testing.T) {
 	numeric, _ := typeOf("numeric")
 	types := []columnType{typeText, numeric, typeText}
 	key := func(a, n, b string) string {
-		return rowKey([]cell{{text: a}, {text: n}, {text: b}}, types, []int{0, 1, 2})
+		var t texts
+		return t.rowKey([]cell{{text: a}, {text: n}, {text: b}}, types, []int{0, 1, 2})
 	}
 	for _, same := range [][2]string{{"1", "1.0"}, {"0", "-0.00"}, {"+1.50", "01.5"}, {"-2.5", "-2.50"}} {
 		if key("a", same[0], "b") != key("a", same[1], "b") {

@@ -3,6 +3,7 @@ package pgupsert
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -14,16 +15,17 @@ import (
 var errNoOrigin = errors.New("the message does not come from a stateful input: it has no " + host.MetaStream + ", " + host.MetaTask +
 	", " + host.MetaGeneration + " and " + host.MetaSeq + "; set ledger: false to write other messages")
 
-// split sorts the messages of a batch by origin, in the order of the batch.
-// Messages without one, where a ledger needs it, come back as lost, by index.
+// split sorts the rows of a batch by origin, in the order of the batch. Messages
+// without an origin, where a ledger needs it, come back as lost, by index.
 func split(batch service.MessageBatch, p *plan) (groups []*group, lost []int) {
 	byOrigin := map[origin]*group{}
+	rows := filler{plan: p}
 	for i, msg := range batch {
-		r := &row{index: i}
 		var from origin
+		var seq int64
 		if p.ledger {
 			var ok bool
-			if from, r.seq, ok = originOf(msg); !ok {
+			if from, seq, ok = originOf(msg); !ok {
 				lost = append(lost, i)
 				continue
 			}
@@ -34,17 +36,33 @@ func split(batch service.MessageBatch, p *plan) (groups []*group, lost []int) {
 			byOrigin[from] = g
 			groups = append(groups, g)
 		}
-		v, err := msg.AsStructured()
-		if err == nil {
-			err = p.fill(r, v)
-		}
-		if err != nil {
-			g.refused = append(g.refused, refusal{r, err})
+		if b, ok := host.BundleOf(msg); ok {
+			rows.unpack(g, i, b)
 			continue
 		}
-		g.rows = append(g.rows, r)
+		r := rows.next(len(batch) - i)
+		r.index, r.seq = i, seq
+		v, err := msg.AsStructured()
+		if err == nil {
+			err = rows.fill(r, v)
+		}
+		g.add(r, err)
 	}
 	return groups, lost
+}
+
+// unpack adds the rows of a bundle, the i-th message of the batch, to its group.
+func (f *filler) unpack(g *group, i int, b *host.Bundle) {
+	l := f.plan.layoutOf(b.Schema)
+	g.rows = slices.Grow(g.rows, len(b.Rows))
+	for k := range b.Rows {
+		r := f.next(len(b.Rows) - k)
+		r.index, r.at = i, k
+		if f.plan.ledger {
+			r.seq = b.Seqs[k]
+		}
+		g.add(r, f.fillFrom(r, &b.Rows[k], l))
+	}
 }
 
 func originOf(msg *service.Message) (from origin, seq int64, ok bool) {
@@ -70,16 +88,17 @@ func metaInt(msg *service.Message, key string) (int64, bool) {
 	return n, err == nil
 }
 
-// letterOf describes the refusal of a message. A message that carries its record's
-// place in Kafka is found under it; a row of a window has no such place and is
-// found under the table's name, its task and its seq; without a ledger, a hash of
-// the row stands in for the offset, so that writing it again makes no second one.
+// letterOf describes the refusal of a row. One that carries its record's place in
+// Kafka is found under it; a row of a window has no such place and is found under
+// the table's name, its task and its seq; without a ledger, a hash of the row stands
+// in for the offset, so that writing it again makes no second one.
 func (w *writer) letterOf(from origin, msg *service.Message, r refusal) letter {
+	content, err := contentOf(msg, r.row)
 	l := letter{
 		stream: from.stream, topic: w.cfg.table.String(),
 		partition: int64(from.task), offset: r.row.seq,
 		detail:  sayable(w.cfg.table.String() + ": " + describe(r.cause)),
-		payload: payloadOf(msg),
+		payload: payloadOf(msg, content, err),
 		task:    cell{null: true}, seq: cell{null: true},
 	}
 	if w.cfg.ledger {
@@ -88,23 +107,42 @@ func (w *writer) letterOf(from origin, msg *service.Message, r refusal) letter {
 	} else {
 		l.stream, l.offset = w.streamName, hashOf(l.payload)
 	}
-	topic, ok := msg.MetaGet(host.MetaTopic)
-	partition, okPartition := metaInt(msg, host.MetaPartition)
-	offset, okOffset := metaInt(msg, host.MetaOffset)
-	if w.cfg.deadLetters != nil && *w.cfg.deadLetters == w.cfg.table && !ok {
-		// A dead letter that is refused keeps the place that it tells of.
-		topic, partition, offset, ok = placeOf(msg)
-		okPartition, okOffset = ok, ok
+	topic, partition, offset, ok := sourceOf(msg, r.row)
+	if _, known := msg.MetaGet(host.MetaTopic); !known && !ok && w.cfg.deadLetters != nil && *w.cfg.deadLetters == w.cfg.table {
+		topic, partition, offset, ok = placeOf(content) // a dead letter that is refused keeps the place that it tells of
 	}
-	if ok && okPartition && okOffset {
+	if ok {
 		l.topic, l.partition, l.offset = sayable(topic), partition, offset
 	}
 	return l
 }
 
-func placeOf(msg *service.Message) (topic string, partition, offset int64, ok bool) {
-	v, _ := msg.AsStructured()
-	fields, _ := v.(map[string]any)
+// contentOf is the structured value of a row, as a message of its own would hold it.
+func contentOf(msg *service.Message, r *row) (any, error) {
+	if b, ok := host.BundleOf(msg); ok {
+		return b.Rows[r.at].Map(), nil
+	}
+	return msg.AsStructured()
+}
+
+// sourceOf is the place in Kafka of the record that a row stands for.
+func sourceOf(msg *service.Message, r *row) (topic string, partition, offset int64, ok bool) {
+	if b, ok := host.BundleOf(msg); ok {
+		s := b.Rows[r.at].Source
+		if s == nil {
+			return "", 0, 0, false
+		}
+		return s.Topic, int64(s.Partition), s.Offset, true
+	}
+	topic, ok = msg.MetaGet(host.MetaTopic)
+	partition, okPartition := metaInt(msg, host.MetaPartition)
+	offset, okOffset := metaInt(msg, host.MetaOffset)
+	return topic, partition, offset, ok && okPartition && okOffset
+}
+
+// placeOf is the place in Kafka that the fields of a dead letter tell of.
+func placeOf(content any) (topic string, partition, offset int64, ok bool) {
+	fields, _ := content.(map[string]any)
 	topic, okTopic := fields["topic"].(string)
 	p, errP := convert(typeInteger, fields["partition"])
 	o, errO := convert(typeBigint, fields["offset"])
@@ -116,13 +154,14 @@ func placeOf(msg *service.Message) (topic string, partition, offset int64, ok bo
 	return topic, partition, offset, true
 }
 
-func payloadOf(msg *service.Message) string {
-	if v, err := msg.AsStructured(); err == nil {
-		if s, err := jsonText(v); err == nil {
-			return sayable(s)
-		}
-		return sayable(fmt.Sprint(v))
+// payloadOf is the text of a row; err is why its message has no structured value.
+func payloadOf(msg *service.Message, content any, err error) string {
+	if err != nil {
+		b, _ := msg.AsBytes()
+		return sayable(string(b))
 	}
-	b, _ := msg.AsBytes()
-	return sayable(string(b))
+	if s, err := jsonText(content); err == nil {
+		return sayable(s)
+	}
+	return sayable(fmt.Sprint(content))
 }

@@ -4,6 +4,7 @@
 // A batch becomes one bulk upsert per task:
 //
 //	messages ─► convert.go   each field becomes the text of its column's type
+//	bundles  ─► quick.go     the same, for rows that come without a message for each
 //	         ─► coalesce.go  of the rows with one key only the newest is kept
 //	         ─► sql.go       one statement for all rows, its columns as arrays
 //	         ─► bisect.go    a value that Postgres refuses is searched by halving
@@ -21,9 +22,10 @@ type cell struct {
 	null bool
 }
 
-// row is one message on its way into the table.
+// row is one row on its way into the table: a message, or one of many in a message.
 type row struct {
 	index int    // place of the message in its batch
+	at    int    // place of the row in its message
 	seq   int64  // the task's count of emissions; 0 without a ledger
 	key   string // equal for rows that Postgres takes for the same one
 	cells []cell // one for each configured column
@@ -42,5 +44,8 @@ func (r *row) newer(o *row) bool {
 	if r.seq != o.seq {
 		return r.seq > o.seq
 	}
-	return r.index > o.index
+	if r.index != o.index {
+		return r.index > o.index
+	}
+	return r.at > o.at
 }

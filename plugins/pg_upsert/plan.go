@@ -12,8 +12,12 @@ type plan struct {
 	keys    []int // places of the key among the configured columns
 	// ours are the tables that hold rows of a task: at the start of a generation
 	// its uncommitted rows are removed from each.
-	ours []*tableInfo
+	ours    []*tableInfo
+	layouts layouts
 }
+
+// column is the name of the i-th configured column.
+func (p *plan) column(i int) string { return p.rows.cols[i].name }
 
 // planOf compares the config with the tables; letters and ledger are nil where
 // the config has none. What does not fit is a fatal error of one line.

@@ -380,6 +380,90 @@ func TestOlderValueBehindARefusedOne(t *testing.T) {
 	d.expect(`select count(*) from dead_letter_events`, "2")
 }
 
+var windowSchema = event.NewSchema("w", "at", "until", "total", "money", "ids")
+
+// emissions is a message with the rows of one window each: its number, the minutes
+// after noon and the total of each.
+func emissions(run host.TaskRun, rows ...[3]any) *service.Message {
+	b := &host.Bundle{Schema: windowSchema}
+	for _, r := range rows {
+		at := event.TimeOf(noon.Add(time.Duration(r[1].(int)) * time.Minute))
+		b.Rows = append(b.Rows, event.Row{Time: at, Schema: windowSchema, Values: []event.Value{
+			event.TimestampOf(at), event.TimestampOf(at.Add(event.Minute)), event.ValueOf(r[2]), event.DecimalOf(10, 2), event.JSONOf(`["a","b c"]`)}})
+		b.Seqs = append(b.Seqs, int64(r[0].(int)))
+	}
+	m := emission(run, b.Seqs[len(b.Seqs)-1], noon, 0)
+	m.SetStructuredMut(b)
+	return m
+}
+
+// Rows that share a message are rows of their own: the newest of a key wins, each is
+// guarded by its own number, and a batch may mix them with others and other tasks.
+func TestBundles(t *testing.T) {
+	d := newDatabase(t)
+	o := d.connected(service.MockResources(), windowFields)
+	other := host.TaskRun{Stream: "s", Task: 3, Generation: 5}
+	d.begin(o, run1)
+	d.begin(o, other)
+	d.write(o, emissions(run1, [3]any{1, 0, 10}, [3]any{2, 1, 20}, [3]any{5, 0, 50}), emission(run1, 3, noon, 30),
+		emissions(other, [3]any{1, 0, 1}, [3]any{2, 2, 2}), emissions(run1, [3]any{4, 1, 40}))
+	const q = "select task, extract(hour from at at time zone 'UTC'), extract(minute from at), total, money, ids::text, seq from windows order by task, at"
+	d.expect(q, `2|12|0|50|0.10|{a,"b c"}|5 2|12|1|40|0.10|{a,"b c"}|4 3|12|0|1|0.10|{a,"b c"}|1 3|12|2|2|0.10|{a,"b c"}|2`)
+	// The message's own number is that of its last row, and means nothing for the first.
+	d.write(o, emissions(run1, [3]any{4, 0, 0}, [3]any{9, 1, 90}))
+	d.expect("select total, seq from windows where task = 2 order by at", "50|5 90|9")
+}
+
+// A refused row of a bundle takes no other with it, and its dead letter is its own.
+func TestRefusedRowsOfABundle(t *testing.T) {
+	d := newDatabase(t)
+	o := d.connected(service.MockResources(), windowFields)
+	d.begin(o, run1)
+	m := emissions(run1, [3]any{1, 0, 10}, [3]any{2, 1, nil}, [3]any{3, 2, "many"}, [3]any{4, 0, nil}, [3]any{5, 3, 50})
+	b, _ := host.BundleOf(m)
+	b.Rows[2].Source = &event.Source{Topic: "olist.orders", Partition: 1, Offset: 77}
+	d.write(o, m)
+	d.expect("select total, seq from windows order by at", "10|1 50|5") // and what the refused one was to replace
+	d.expect(`select topic, partition, "offset", reason, task, seq, payload::jsonb ->> 'at', payload::jsonb ->> 'total' from dead_letter_events order by seq`,
+		"windows|2|2|invalid|2|2|2018-01-31T12:01:00Z|null olist.orders|1|77|invalid|2|3|2018-01-31T12:02:00Z|many windows|2|4|invalid|2|4|2018-01-31T12:00:00Z|null")
+}
+
+// Without a table for its refused rows a bundle has failed as a whole, and no other
+// message has.
+func TestBundlesAreNackedWithoutDeadLetters(t *testing.T) {
+	d := newDatabase(t)
+	o := d.connected(service.MockResources(), windowFields+"\ndead_letters: \"\"")
+	d.begin(o, run1)
+	batch := service.MessageBatch{emissions(run1, [3]any{1, 0, 1}), emissions(run1, [3]any{2, 1, 2}, [3]any{3, 2, "many"}), emissions(run1, [3]any{4, 3, 4})}
+	index := batch.Index()
+	err := o.WriteBatch(t.Context(), batch)
+	var be *service.BatchError
+	if !errors.As(err, &be) || be.IndexedErrors() != 1 {
+		t.Fatalf("error %v", err)
+	}
+	be.WalkMessagesIndexedBy(index, func(i int, _ *service.Message, err error) bool {
+		if (err != nil) != (i == 1) {
+			t.Errorf("message %d: error %v", i, err)
+		}
+		return true
+	})
+	d.expect("select total from windows order by at", "1 2 4")
+}
+
+// Without a ledger the last row of a key wins, in a bundle as in a batch.
+func TestBundleWithoutLedger(t *testing.T) {
+	d := newDatabase(t)
+	o := d.connected(service.MockResources(), plainFields)
+	b := &host.Bundle{Schema: event.NewSchema("p", "v", "id"), Seqs: make([]int64, 3)}
+	for i, v := range []string{"a", "b", "c"} {
+		b.Rows = append(b.Rows, event.Row{Schema: b.Schema, Values: []event.Value{event.StringOf(v), event.IntOf(int64(1 + i/2))}})
+	}
+	m := service.NewMessage(nil)
+	m.SetStructuredMut(b)
+	d.write(o, object(map[string]any{"id": 1, "v": "x"}), m, object(map[string]any{"id": 2, "v": "y"}))
+	d.expect("select * from plain order by id", "1|b 2|y")
+}
+
 func TestWithoutLedger(t *testing.T) {
 	d := newDatabase(t)
 	o := d.connected(service.MockResources(), plainFields)

@@ -2,7 +2,8 @@ package pgupsert
 
 import (
 	"fmt"
-	"strconv"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
 
 // origin says whose rows they are; zero without a ledger.
@@ -19,28 +20,76 @@ type group struct {
 	refused []refusal // rows that cannot even be written as text
 }
 
+// add takes a row, or notes why it cannot be written.
+func (g *group) add(r *row, err error) {
+	if err != nil {
+		g.refused = append(g.refused, refusal{r, err})
+		return
+	}
+	g.rows = append(g.rows, r)
+}
+
+// filler makes the rows of one batch.
+type filler struct {
+	plan  *plan
+	texts texts
+	rows  []row  // to be handed out
+	cells []cell // theirs
+}
+
+// next is an empty row. At least n rows are asked for from here on.
+func (f *filler) next(n int) *row {
+	width := len(f.plan.rows.cols)
+	if len(f.rows) == 0 {
+		f.rows, f.cells = make([]row, n), make([]cell, n*width)
+	}
+	r := &f.rows[0]
+	r.cells = f.cells[:width:width]
+	f.rows, f.cells = f.rows[1:], f.cells[width:]
+	return r
+}
+
 // fill converts the fields of a message to the cells of its row. The error says
 // which column a value does not fit.
-func (p *plan) fill(r *row, message any) (err error) {
+func (f *filler) fill(r *row, message any) (err error) {
 	fields, ok := message.(map[string]any)
 	if !ok {
 		return fmt.Errorf("a row is an object, not a %T", message)
 	}
-	r.cells = make([]cell, len(p.types), len(p.types)+1)
-	for i, t := range p.types {
-		c := p.rows.cols[i]
-		if r.cells[i], err = convert(t, fields[c.name]); err != nil {
-			return fmt.Errorf("column %s: %w", c.name, err)
+	for i, t := range f.plan.types {
+		if r.cells[i], err = convert(t, fields[f.plan.column(i)]); err != nil {
+			return fmt.Errorf("column %s: %w", f.plan.column(i), err)
 		}
 	}
-	for _, k := range p.keys {
+	return f.finish(r)
+}
+
+// fillFrom is fill for a row of which no message was made.
+func (f *filler) fillFrom(r *row, from *event.Row, l *layout) (err error) {
+	if l.nested {
+		return f.fill(r, from.Map())
+	}
+	for i, place := range l.places {
+		if place < 0 {
+			r.cells[i] = cell{null: true}
+		} else if r.cells[i], err = f.texts.cell(f.plan.types[i], from.Values[place]); err != nil {
+			return fmt.Errorf("column %s: %w", f.plan.column(i), err)
+		}
+	}
+	return f.finish(r)
+}
+
+// finish writes what follows from the cells of the fields.
+func (f *filler) finish(r *row) error {
+	for _, k := range f.plan.keys {
 		if r.cells[k].null {
-			return fmt.Errorf("column %s: the key is null", p.rows.cols[k].name)
+			return fmt.Errorf("column %s: the key is null", f.plan.column(k))
 		}
 	}
-	r.key = rowKey(r.cells, p.types, p.keys)
-	if p.ledger {
-		r.cells = append(r.cells, cell{text: strconv.FormatInt(r.seq, 10)})
+	r.key = f.texts.rowKey(r.cells, f.plan.types, f.plan.keys)
+	if f.plan.ledger {
+		f.texts.scratch = event.IntOf(r.seq).AppendNumber(f.texts.scratch[:0])
+		r.cells[len(f.plan.types)] = cell{text: f.texts.keep(f.texts.scratch)}
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ root = [
 ]`
 
 const description = `
-The rows of a batch are written by one statement for each task, in one transaction. Of the rows with one key only the newest is sent.
+The rows of a batch are written by one statement for each task, in one transaction. Of the rows with one key only the newest is sent. Messages that carry many rows, as ` + "`stateful_kafka`" + ` makes them with ` + "`rows_per_message`" + `, are taken apart: what is said of rows here holds for each of theirs. Such a message is rejected (nacked) when one of its rows could neither be written nor put away.
 
 ### Delivery guarantees
 

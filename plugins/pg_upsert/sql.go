@@ -156,11 +156,11 @@ func (u upsert) statement() string {
 func (u upsert) args(consts []any, rows [][]cell) []any {
 	args := append(make([]any, 0, len(consts)+len(u.cols)), consts...)
 	cells := make([]cell, len(rows))
-	for c := range u.cols {
-		for i, r := range rows {
-			cells[i] = r[c]
+	for i, c := range u.cols {
+		for k, r := range rows {
+			cells[k] = r[i]
 		}
-		args = append(args, arrayLiteral(cells))
+		args = append(args, arrayLiteral(c.typ, cells))
 	}
 	return args
 }

@@ -75,7 +75,7 @@ func TestStatement(t *testing.T) {
 func TestArgs(t *testing.T) {
 	u := upsert{cols: []column{{"a", typeBigint}, {"b", typeText}}}
 	got := u.args([]any{"s", 1}, [][]cell{{{text: "1"}, {null: true}}, {{text: "2"}, {text: "x"}}})
-	want := []any{"s", 1, `{"1","2"}`, `{NULL,"x"}`}
+	want := []any{"s", 1, `{1,2}`, `{NULL,"x"}`}
 	if len(got) != len(want) {
 		t.Fatalf("got %v", got)
 	}

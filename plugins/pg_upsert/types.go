@@ -91,3 +91,9 @@ func (t columnType) unpacked(element string) string {
 	}
 	return element
 }
+
+// quoted tells whether a text of the type, as an element of an array, may hold what
+// has a meaning there. Numbers, times, booleans and UUIDs never do.
+func (t columnType) quoted() bool {
+	return t.array || t.kind == kindText || t.kind == kindJSON
+}

@@ -143,11 +143,15 @@ func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group
 
 // upsertRows writes rows in one transaction, however long Postgres is away.
 func (w *writer) upsertRows(ctx context.Context, from origin, rows []*row) error {
+	return w.underLedger(ctx, from, w.plan.rows, cellsOf(rows))
+}
+
+func cellsOf(rows []*row) [][]cell {
 	cells := make([][]cell, len(rows))
 	for i, r := range rows {
 		cells[i] = r.cells
 	}
-	return w.underLedger(ctx, from, w.plan.rows, cells)
+	return cells
 }
 
 // putAway writes refused rows to the dead letter table.

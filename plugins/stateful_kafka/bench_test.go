@@ -187,7 +187,9 @@ func BenchmarkTask(b *testing.B) {
 		go func() {
 			defer close(taken)
 			for batch := range out {
-				emitted += len(batch.Messages)
+				for _, m := range batch.Messages {
+					emitted += host.RowCount(m)
+				}
 				batch.Done(nil)
 			}
 		}()

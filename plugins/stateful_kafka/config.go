@@ -25,6 +25,7 @@ const (
 	fieldTopics         = "topics"
 	fieldGroup          = "consumer_group"
 	fieldBatchSize      = "batch_size"
+	fieldRowsPerMessage = "rows_per_message"
 	fieldEmitInterval   = "emit_interval"
 	fieldCommitInterval = "commit_interval"
 	fieldStopAtEnd      = "stop_at_end"
@@ -117,11 +118,13 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	if c.stopAtEnd, err = conf.FieldBool(fieldStopAtEnd); err != nil {
 		return c, err
 	}
-	if c.opts.BatchSize, err = conf.FieldInt(fieldBatchSize); err != nil {
-		return c, err
-	}
-	if c.opts.BatchSize < 1 {
-		return c, fmt.Errorf("%s: must be at least 1", fieldBatchSize)
+	for field, n := range map[string]*int{fieldBatchSize: &c.opts.BatchSize, fieldRowsPerMessage: &c.opts.RowsPerMessage} {
+		if *n, err = conf.FieldInt(field); err != nil {
+			return c, err
+		}
+		if *n < 1 {
+			return c, fmt.Errorf("%s: must be at least 1", field)
+		}
 	}
 	for _, d := range []struct {
 		to   func(event.Duration)
@@ -196,6 +199,10 @@ Events that an operator rejects (late, orphan, invalid, future) leave as message
 
 With `+"`stop_at_end`"+` the input reads to the end offsets that it finds at its start, closes everything that is open as if event time had come to its end, logs the account of every operator and ends.
 
+### Many rows in a message
+
+A message costs Benthos and the outputs many times what a row costs a task. With `+"`rows_per_message`"+` above 1, a message carries up to that many rows of one operator, and the metadata of the last of them; as bytes it is a JSON array of the objects that single messages would hold. `+"`pg_upsert`"+` takes such messages as they are, with the same rows in the same tables as otherwise, and `+"`switch`"+` can tell them apart by their metadata. Bloblang does not look inside and finds every field null: leave it at 1 where a processor, or a condition of an output, reads fields of a row, or where an output writes one message for each row. Dead letters are always messages of their own.
+
 ### Delivery guarantees
 
 The state of a task is committed every `+"`commit_interval`"+`, in one Kafka transaction with the consumed offsets, to the compacted topic `+"`<consumer_group>-changelog`"+`, after the outputs have taken everything that follows from it. `+"`state_dir`"+` holds a copy. So no crash, rebalance or pause loses an event or counts one twice in the state. What a run had emitted and not committed is emitted again by the next one: an output that keeps a ledger (`+"`pg_upsert`"+`) withdraws the former, and its rows are exactly-once; other outputs see rows at least once. A message that an output refuses ends the run of its task, which starts again from its last commit.
@@ -214,7 +221,9 @@ Processes of the same `+"`consumer_group`"+` share the tasks, also on several ma
 				host.DurationField(fieldMaxFuture, "How far beyond the wall clock an event time may lie; later ones become dead letters.").Default("10m"),
 			).Description("How event time passes."),
 			service.NewBoolField(fieldStopAtEnd).Description("Read to the end that is found at the start, emit everything as final and stop.").Default(false),
-			service.NewIntField(fieldBatchSize).Description("The most records that are processed in one go and the most messages of a batch. It changes speed, not results.").Default(1024).
+			service.NewIntField(fieldBatchSize).Description("The most records that are processed in one go and the most rows of a batch. It changes speed, not results.").Default(1024).
+				LintRule(`root = if this < 1 { ["must be at least 1"] }`).Advanced(),
+			service.NewIntField(fieldRowsPerMessage).Description("The most rows of one message, and no more than a batch holds. With more than one, results leave as described under *Many rows in a message*.").Default(1).
 				LintRule(`root = if this < 1 { ["must be at least 1"] }`).Advanced(),
 			host.DurationField(fieldEmitInterval, "The longest time that a changed window waits to be emitted under load.").Default("1s").Advanced(),
 			service.NewStringField(fieldStateDir).Description("Folder of the local copies of the state, one below it per group and task. Several processes of one machine may share it. Empty: the state is kept in memory and in Kafka, from where every start has to read it.").Default(".tidemark/state"),

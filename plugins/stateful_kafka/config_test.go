@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 	if strings.Join(c.brokers, " ") != "a:1 b:2 c:3" || strings.Join(c.topics, " ") != "x y" || c.group != "g" || c.stopAtEnd {
 		t.Errorf("%+v", c)
 	}
-	if o := c.opts; o.BatchSize != 1024 || o.EmitInterval != time.Second || o.CommitInterval != time.Second || o.IdleTimeout != time.Minute ||
+	if o := c.opts; o.BatchSize != 1024 || o.RowsPerMessage != 1 || o.EmitInterval != time.Second || o.CommitInterval != time.Second || o.IdleTimeout != time.Minute ||
 		o.MaxFuture != 10*time.Minute || o.MaxOutOfOrderness.Std() != 2*time.Minute {
 		t.Errorf("%+v", o)
 	}
@@ -76,6 +76,7 @@ func TestConfigErrors(t *testing.T) {
 		`cache_size: 64 parsecs`:                        `cache_size: "64 parsecs" is not a size`,
 		`session_timeout: 0s`:                           `session_timeout: must be longer than 0`,
 		`batch_size: 0`:                                 "batch_size: must be at least 1",
+		`rows_per_message: 0`:                           "rows_per_message: must be at least 1",
 		`emit_interval: soon`:                           `emit_interval: "soon" is not a duration`,
 		`commit_interval: -1s`:                          `commit_interval: duration "-1s" is negative`,
 		`commit_interval: 0s`:                           `commit_interval: must be longer than 0`,
@@ -94,7 +95,7 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%s: %v\nwant %s", text, err, want)
 		}
 	}
-	for _, ok := range []string{"batch_size: 7", "cache_size: 1GiB", "cache_size: 64 MB", "state_dir: ''", "consumer_group: a.b_c-1"} {
+	for _, ok := range []string{"batch_size: 7", "rows_per_message: 1000", "cache_size: 1GiB", "cache_size: 64 MB", "state_dir: ''", "consumer_group: a.b_c-1"} {
 		if lint, err := parseWith(t, ok); lint != nil || err != nil {
 			t.Errorf("%s: %v, %v", ok, lint, err)
 		}

@@ -113,7 +113,7 @@ func (d *simDatabase) advance(run host.TaskRun, seq int64, watermark event.Time)
 	return nil
 }
 
-// simMessage is a message of a batch, as far as the database is concerned.
+// simMessage is a row of a batch, as far as the database is concerned.
 type simMessage struct {
 	task            int32
 	generation, seq int64
@@ -121,8 +121,9 @@ type simMessage struct {
 	row             simRow
 }
 
-// readMessage is called before the write, as conversion does not depend on rows.
-func readMessage(m *service.Message) (x simMessage, err error) {
+// readMessage is called before the write, as conversion does not depend on rows. It
+// reads the rows of a message as text, whether they are one or many.
+func readMessage(m *service.Message) ([]simMessage, error) {
 	number, _ := m.MetaGetMut(host.MetaTask)
 	generation, _ := m.MetaGetMut(host.MetaGeneration)
 	seq, _ := m.MetaGetMut(host.MetaSeq)
@@ -130,29 +131,37 @@ func readMessage(m *service.Message) (x simMessage, err error) {
 	kind, _ := m.MetaGet(host.MetaKind)
 	text, err := m.AsBytes()
 	if err != nil {
-		return x, err
+		return nil, err
 	}
-	values := map[string]any{}
+	task, ok1 := number.(int64)
+	gen, ok2 := generation.(int64)
+	last, ok3 := seq.(int64)
+	if !ok1 || !ok2 || !ok3 {
+		return nil, errors.New("a message without task, generation or seq")
+	}
+	seqs, rows := []int64{last}, []map[string]any{{}}
+	var into any = &rows[0]
+	if bundle, ok := host.BundleOf(m); ok {
+		seqs, into = bundle.Seqs, &rows
+	}
 	numbers := json.NewDecoder(bytes.NewReader(text))
 	numbers.UseNumber()
-	if err := numbers.Decode(&values); err != nil {
-		return x, err
+	if err := numbers.Decode(into); err != nil {
+		return nil, err
 	}
-	var ok1, ok2, ok3 bool
-	var p int64
-	p, ok1 = number.(int64)
-	x.task = int32(p)
-	x.generation, ok2 = generation.(int64)
-	x.seq, ok3 = seq.(int64)
-	if !ok1 || !ok2 || !ok3 {
-		return x, errors.New("a message without task, generation or seq")
+	if len(rows) != len(seqs) || seqs[len(seqs)-1] != last {
+		return nil, fmt.Errorf("%d rows are numbered %v, their message %d", len(rows), seqs, last)
 	}
-	x.row = simRow{x.seq, kind, values}
-	x.key = fmt.Sprint(operator, " ", values["window_start"])
-	if kind == host.KindDeadLetter {
-		x.key = fmt.Sprint("letter ", values["topic"], "/", values["partition"], "@", values["offset"])
+	var all []simMessage
+	for i, values := range rows {
+		x := simMessage{task: int32(task), generation: gen, seq: seqs[i], row: simRow{seqs[i], kind, values}}
+		x.key = fmt.Sprint(operator, " ", values["window_start"])
+		if kind == host.KindDeadLetter {
+			x.key = fmt.Sprint("letter ", values["topic"], "/", values["partition"], "@", values["offset"])
+		}
+		all = append(all, x)
 	}
-	return x, nil
+	return all, nil
 }
 
 // write stores the rows of a batch, all or none.
@@ -248,7 +257,7 @@ func (o *simOutput) write(ctx context.Context, messages service.MessageBatch, ac
 			o.process.world.complain("%v", err)
 			return
 		}
-		batch = append(batch, x)
+		batch = append(batch, x...)
 	}
 	if o.database.broken == simStateFirst {
 		ack(nil)

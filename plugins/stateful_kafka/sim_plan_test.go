@@ -19,6 +19,7 @@ type simPlan struct {
 	brokers    int
 	onUpdate   bool
 	batch      int
+	perMessage int
 	commit     time.Duration
 	emit       time.Duration
 	session    time.Duration
@@ -133,6 +134,7 @@ func simPlanOf(seed uint64) *simPlan {
 		noDisk: r.IntN(10) == 0, static: r.IntN(3) > 0, last: 1 + r.IntN(8)/7,
 		old: r.IntN(4) == 0, sourceTxn: r.IntN(4) == 0,
 	}
+	p.perMessage = []int{1, 3, 1000}[seed%3]
 	p.drawRecords(r)
 	for range 1 + r.IntN(4)*2/3 { // up to three machines
 		p.slots = append(p.slots, drawLives(r))
@@ -280,7 +282,7 @@ func (p *simPlan) String() string {
 			b.WriteString(", " + what)
 		}
 	}
-	fmt.Fprintf(&b, "%s, %d records, %d partitions, %d brokers, batches of %d, commits every %v, emits every %v", stream, len(p.records), p.partitions, p.brokers, p.batch, p.commit, p.emit)
+	fmt.Fprintf(&b, "%s, %d records, %d partitions, %d brokers, batches of %d in messages of %d, commits every %v, emits every %v", stream, len(p.records), p.partitions, p.brokers, p.batch, p.perMessage, p.commit, p.emit)
 	say(p.onUpdate, "on update")
 	say(p.tiny, "tiny fetches")
 	say(p.noDisk, "no disk")

@@ -154,13 +154,14 @@ topics: [ %s ]
 consumer_group: %s
 stop_at_end: %v
 batch_size: %d
+rows_per_message: %d
 commit_interval: %v
 emit_interval: %v
 session_timeout: %v
 state_dir: %q
 watermark: { max_out_of_orderness: %s, idle_timeout: 24h }
 processors:
-%s%s`, strings.Join(w.topics(), ", "), simGroup, bounded, p.batch, p.commit, p.emit, p.session, dir, ms(simDisorder), dedup, operators)
+%s%s`, strings.Join(w.topics(), ", "), simGroup, bounded, p.batch, p.perMessage, p.commit, p.emit, p.session, dir, ms(simDisorder), dedup, operators)
 }
 
 func ms(n int64) string { return (time.Duration(n) * time.Millisecond).String() }

@@ -98,27 +98,33 @@ func mul(a, b int64) (int64, bool) {
 }
 
 func formatDecimal(n int64, scale uint8) string {
+	var b [24]byte // a sign, 19 digits, and a point with the zero before it
+	return string(appendDecimal(b[:0], n, scale))
+}
+
+func appendDecimal(to []byte, n int64, scale uint8) []byte {
 	if scale == 0 {
-		return strconv.FormatInt(n, 10)
+		return strconv.AppendInt(to, n, 10)
 	}
-	neg := n < 0
-	u := uint64(n)
-	if neg {
-		u = -u
+	if n < 0 {
+		to = append(to, '-')
 	}
-	p := uint64(pow10[scale])
-	var b [40]byte
-	out := b[:0]
-	if neg {
-		out = append(out, '-')
+	u, p := abs(n), uint64(pow10[scale])
+	to = append(strconv.AppendUint(to, u/p, 10), '.')
+	frac := u % p
+	for p /= 10; p > 1 && frac < p; p /= 10 { // the zeros that lead the fraction
+		to = append(to, '0')
 	}
-	out = strconv.AppendUint(out, u/p, 10)
-	out = append(out, '.')
-	frac := strconv.AppendUint(nil, u%p, 10)
-	for i := len(frac); i < int(scale); i++ {
-		out = append(out, '0')
+	return strconv.AppendUint(to, frac, 10)
+}
+
+// AppendNumber appends the plain text of an integer or a decimal, digit by digit as
+// Any gives it; nothing where v is of another kind.
+func (v Value) AppendNumber(to []byte) []byte {
+	if !exact(v) {
+		return to
 	}
-	return string(append(out, frac...))
+	return appendDecimal(to, v.num, v.scale)
 }
 
 // Add is the exact sum of two numbers; a floating point operand makes the sum

@@ -90,6 +90,9 @@ func TestDecimalTextIsExact(t *testing.T) {
 		if want := rat(v).FloatString(int(v.Scale())); text != want {
 			t.Fatalf("%d scale %d prints as %s, want %s", v.Int(), v.Scale(), text, want)
 		}
+		if got := v.AppendNumber([]byte("x")); string(got) != "x"+text {
+			t.Fatalf("%s is appended as %s", text, got)
+		}
 		back, ok := ParseDecimal(text)
 		if !ok || back.Int() != v.Int() || back.Scale() != v.Scale() {
 			t.Fatalf("%s reads back as %v, %v", text, back, ok)

@@ -17,6 +17,9 @@ import (
 type Options struct {
 	// BatchSize is the most records that are merged in one go, and the most rows of one output batch.
 	BatchSize int
+	// RowsPerMessage is the most rows of one message. Where it is more than one, rows
+	// leave in bundles, otherwise each as a message of its own.
+	RowsPerMessage int
 	// EmitInterval is the longest time that a changed window waits under load.
 	EmitInterval time.Duration
 	// CommitInterval is the time between two commits.
@@ -84,6 +87,7 @@ type Runner struct {
 	idle     *idleness
 	pushed   []int64 // records per partition that came out of the inbox
 	sink     task.Sink
+	bundler  *bundler // nil where each row is a message
 	pending  service.MessageBatch
 	seq      int64
 	inflight inflight
@@ -106,7 +110,7 @@ type delivery struct {
 
 // NewRunner makes the runner of one task, which goes on from where run and t stand.
 func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, keeper Keeper, out chan<- Batch) *Runner {
-	return &Runner{
+	r := &Runner{
 		run: run, opts: opts, hub: hub, feed: feed, task: t, keeper: keeper, out: out,
 		wake: make(chan struct{}, 1), pushed: make([]int64, len(t.Sources)), ended: make([]bool, len(t.Sources)),
 		idle:     newIdleness(len(t.Sources), opts.IdleTimeout),
@@ -114,6 +118,10 @@ func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, kee
 		seq:      run.CommittedSeq, kept: run.CommittedSeq, place: t.Checkpoint().Append(nil),
 		told: progress{run, run.CommittedSeq, event.MinTime},
 	}
+	if opts.RowsPerMessage > 1 {
+		r.bundler = newBundler(min(opts.RowsPerMessage, opts.BatchSize)) // no bundle is larger than a batch
+	}
+	return r
 }
 
 // Deliver hands records of partition i to the task. Next is the offset behind them
@@ -371,19 +379,29 @@ func (r *Runner) wait(ctx context.Context, commit time.Time) error {
 	return nil
 }
 
-// stamp makes messages of what was emitted.
+// stamp makes messages of what was emitted, and numbers all of it in that order.
 func (r *Runner) stamp() {
+	if r.bundler != nil {
+		r.bundler.expect(r.sink.Rows)
+	}
 	for i := range r.sink.Rows {
-		r.number(outgoing(&r.sink.Rows[i]))
+		row := &r.sink.Rows[i]
+		r.seq++
+		if r.bundler == nil || row.Schema == nil { // what nobody has decoded is its own message
+			r.put(outgoing(row))
+		} else if b := r.bundler.add(row, r.seq); b != nil {
+			r.put(b.message())
+		}
 	}
 	for i := range r.sink.Rejects {
-		r.number(DeadLetter(&r.sink.Rejects[i]))
+		r.seq++
+		r.put(DeadLetter(&r.sink.Rejects[i]))
 	}
 	r.sink.Reset()
 }
 
-func (r *Runner) number(m *service.Message) {
-	r.seq++
+// put marks a message with the number of its last row, for the outputs to take.
+func (r *Runner) put(m *service.Message) {
 	m.MetaSetMut(MetaStream, r.run.Stream)
 	m.MetaSetMut(MetaTask, int64(r.run.Task))
 	m.MetaSetMut(MetaGeneration, r.run.Generation)
@@ -391,11 +409,25 @@ func (r *Runner) number(m *service.Message) {
 	r.pending = append(r.pending, m)
 }
 
+// portion is how many of the pending messages make a batch.
+func (r *Runner) portion() int {
+	if r.bundler == nil {
+		return min(len(r.pending), r.opts.BatchSize)
+	}
+	rows := 0
+	for i, m := range r.pending {
+		if rows += RowCount(m); rows > r.opts.BatchSize {
+			return i
+		}
+	}
+	return len(r.pending)
+}
+
 // send hands messages to the outputs. It blocks while they are busy: that is how
 // they slow the task down.
 func (r *Runner) send(ctx context.Context) error {
 	for len(r.pending) > 0 {
-		n := min(len(r.pending), r.opts.BatchSize)
+		n := r.portion()
 		taken := r.inflight.add()
 		b := Batch{Messages: r.pending[:n:n], Done: func(err error) {
 			if err != nil {

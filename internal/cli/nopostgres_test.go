@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// What a stream says in its own words stays as it is; rows leave it one by one, for
+// the console, under a group of its own.
+func TestWithoutPostgres(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "s.yaml")
+	const stream = `
+input:
+  stateful_kafka:
+    seed_brokers: [ "${KAFKA_BROKERS:localhost:9092}" ]
+    consumer_group: g
+    rows_per_message: "${ROWS:1000}"
+output:
+  pg_upsert: { table: t }
+`
+	if err := os.WriteFile(file, []byte(stream), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for quiet, output := range map[bool]string{false: "stdout", true: "drop"} {
+		copies, err := withoutPostgres([]string{file}, t.TempDir(), quiet)
+		if err != nil || len(copies) != 1 {
+			t.Fatal(copies, err)
+		}
+		got, err := os.ReadFile(copies[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `input:
+    stateful_kafka:
+        seed_brokers: ["${KAFKA_BROKERS:localhost:9092}"]
+        consumer_group: g-console
+        rows_per_message: 1
+output:
+    ` + output + `: {}
+`
+		if string(got) != want {
+			t.Errorf("got %s\nwant %s", got, want)
+		}
+	}
+}

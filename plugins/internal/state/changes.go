@@ -18,7 +18,7 @@ type Change struct {
 func (l *Local) Changes() []Change {
 	var list []Change
 	var block []byte // many keys and values in one piece of memory
-	for range 2 { // encoding a row may file its schema, in a table that had its turn
+	for range 2 {    // encoding a row may file its schema, in a table that had its turn
 		for _, s := range l.tables {
 			s.table.Changes(func(key, value []byte, fresh bool) {
 				n := len(s.prefix) + len(key)

@@ -91,9 +91,8 @@ type Output struct {
 // Sink collects what leaves the chain of a task. Its rows may be borrowed until the
 // chain is told to Release what it has lent; Own makes them last.
 type Sink struct {
-	// Rows are the rows that the last operators emitted, in order. Their values and
-	// texts are never written to again: the host may keep them until outputs have
-	// taken them.
+	// Rows are the rows that the last operators emitted, in order. Those that are owned
+	// are never written to again: the host may keep them until outputs have taken them.
 	Rows []event.Row
 	// Rejects are the rows that an operator put on its late side output, in order.
 	Rejects []Reject

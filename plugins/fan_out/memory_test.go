@@ -198,7 +198,8 @@ func (k *memoryTask) process(s *event.Schema, topic string, at event.Time, id, o
 
 func (k *memoryTask) commit() {
 	k.chain.Flush(event.MinTime, &k.sink)
-	if err := k.local.Apply(k.local.Changes(), []byte("marker")); err != nil {
+	k.local.Changes()
+	if err := k.local.Apply([]byte("marker")); err != nil {
 		k.t.Fatal(err)
 	}
 	k.local.Shrink(k.cache.Share())

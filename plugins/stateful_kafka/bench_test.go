@@ -159,6 +159,7 @@ func (over) ReadBatch(context.Context) (service.MessageBatch, service.AckFunc, e
 type keepsNothing struct{}
 
 func (keepsNothing) Commit(context.Context, int64, []byte) error { return nil }
+func (keepsNothing) Write() error                                { return nil }
 func (keepsNothing) Ended(context.Context) error                 { return nil }
 
 // BenchmarkTask is what a task of the shipped funnel costs without Kafka and

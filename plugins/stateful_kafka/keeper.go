@@ -49,6 +49,14 @@ func (k *keeper) Commit(ctx context.Context, seq int64, checkpoint []byte) error
 	return nil
 }
 
+// Write writes the local store.
+func (k *keeper) Write() error {
+	if err := k.store.Write(); err != nil {
+		return fmt.Errorf("%w: %w", errState, err)
+	}
+	return nil
+}
+
 // Ended notes in the group's offsets that a bounded run has emitted all of the task.
 func (k *keeper) Ended(ctx context.Context) error {
 	return k.again(ctx, noteEnded)

@@ -16,8 +16,8 @@ import (
 const maxBatchBytes = 64 << 20
 
 // Commit writes changes and marker, with the log's generation, in one transaction,
-// of which the hook, if there is one, is part; then it applies them to the local
-// store. It blocks while the broker is away, until the context ends.
+// of which the hook, if there is one, is part; then it tells the local store, whose
+// last changes they are. It blocks while the broker is away, until the context ends.
 //
 // After ErrAborted the same set may be committed again. After any other error,
 // whose outcome is unknown, the log is dead: the task drops its state and opens
@@ -82,7 +82,7 @@ func (l *Log) transact(ctx context.Context, changes []state.Change, m Marker, ho
 	if err := l.failpoint(afterEnd); err != nil {
 		return err
 	}
-	return local(l.cfg.Local.Apply(changes, copied{next, at, marker}.append(nil)))
+	return local(l.cfg.Local.Apply(copied{next, at, marker}.append(nil)))
 }
 
 // produce writes all records and waits for them. It returns the offset behind the last.

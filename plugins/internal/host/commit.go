@@ -93,6 +93,9 @@ func (r *Runner) end(ctx context.Context) error {
 	if err := r.commit(ctx); err != nil {
 		return err
 	}
+	if err := r.keeper.Write(); err != nil {
+		return err
+	}
 	r.over = true
 	r.task.End(&r.sink)
 	r.stamp()

@@ -46,6 +46,9 @@ type Keeper interface {
 	// number of its last emission durable, all or none. What it is given stays the
 	// caller's. After an error nothing is known, and the run is over.
 	Commit(ctx context.Context, seq int64, checkpoint []byte) error
+	// Write brings what is committed to where the next run finds it first. It is called
+	// before the state changes in ways that will not be committed.
+	Write() error
 	// Ended tells that a bounded run has emitted all that there will be, as final. It
 	// changes nothing of what is committed.
 	Ended(ctx context.Context) error
@@ -253,7 +256,7 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 
 // mostUncommitted records are merged before a commit comes early: what they change has
 // to stay in memory until then, at any speed.
-const mostUncommitted = 50_000
+const mostUncommitted = 100_000
 
 func closed(c <-chan struct{}) bool {
 	select {

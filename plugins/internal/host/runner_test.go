@@ -155,6 +155,8 @@ func (k keptBy) Commit(_ context.Context, seq int64, checkpoint []byte) error {
 	return nil
 }
 
+func (k keptBy) Write() error { return nil }
+
 func (k keptBy) Ended(context.Context) error {
 	k.notes.add("ended")
 	return nil

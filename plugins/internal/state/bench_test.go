@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -26,7 +27,8 @@ func BenchmarkTable(b *testing.B) {
 		for i, k := range keys {
 			table.Put(k, i)
 		}
-		if err := local.Apply(local.Changes(), []byte("m")); err != nil {
+		local.Changes()
+		if err := local.Apply([]byte("m")); err != nil {
 			b.Fatal(err)
 		}
 		if err := local.db.Flush(); err != nil {
@@ -76,23 +78,23 @@ func BenchmarkTable(b *testing.B) {
 			b.StopTimer()
 			put(table, keys, n*batch, batch)
 			b.StartTimer()
-			changes := local.Changes()
+			local.Changes()
 			b.StopTimer()
-			if err := local.Apply(changes, []byte("m")); err != nil {
+			if err := errors.Join(local.Apply([]byte("m")), local.Write()); err != nil {
 				b.Fatal(err)
 			}
 			b.StartTimer()
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/key")
 	})
-	b.Run("apply", func(b *testing.B) {
+	b.Run("write", func(b *testing.B) {
 		local, table := open(b)
 		for n := 0; b.Loop(); n++ {
 			b.StopTimer()
 			put(table, keys, n*batch, batch)
-			changes := local.Changes()
+			local.Changes()
 			b.StartTimer()
-			if err := local.Apply(changes, []byte("m")); err != nil {
+			if err := errors.Join(local.Apply([]byte("m")), local.Write()); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -2,114 +2,103 @@ package state
 
 import (
 	"errors"
-	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
 // Change is a key that a commit sets, or deletes where Value is nil.
-type Change struct {
-	Key, Value []byte
-	// fresh: the store has nothing under the key.
-	fresh bool
-}
+type Change struct{ Key, Value []byte }
 
 // Changes collects what has changed in all tables since the last call.
 func (l *Local) Changes() []Change {
-	var list []Change
-	var block []byte // many keys and values in one piece of memory
-	for range 2 {    // encoding a row may file its schema, in a table that had its turn
+	n := 0
+	for _, s := range l.tables {
+		n += s.table.Dirty()
+	}
+	list := collector{list: make([]Change, 0, n)}
+	for range 2 { // encoding a row may file its schema, in a table that had its turn
 		for _, s := range l.tables {
-			s.table.Changes(func(key, value []byte, fresh bool) {
-				n := len(s.prefix) + len(key)
-				if cap(block)-len(block) < n+len(value) {
-					block = make([]byte, 0, max(n+len(value), blockSize))
-				}
-				at := len(block)
-				block = append(append(append(block, s.prefix...), key...), value...)
-				c := Change{Key: block[at : at+n : at+n], fresh: fresh}
-				if value != nil {
-					c.Value = block[at+n : len(block) : len(block)]
-				}
-				list = append(list, c)
-			})
+			list.prefix = s.prefix
+			s.table.Changes(list.add)
 		}
 	}
-	return list
+	l.handed += list.bytes
+	l.uncommitted = true
+	return list.list
+}
+
+// collector copies keys and values, many in one piece of memory.
+type collector struct {
+	list   []Change
+	bytes  int
+	prefix []byte
+	block  []byte
 }
 
 const blockSize = 64 << 10
 
-// waiting are commits that are in the changelog and not in the store yet. Keys change
-// again and again, and most of them for a short time, so writing the store rarely
-// writes little: of each key what it is in the end, and nothing of one that has come
-// and gone meanwhile. Until then the keys are hot.
-type waiting struct {
-	changes []Change // in their order
-	marker  []byte   // of the last commit
-	bytes   int
-	commits int
+func (c *collector) add(key, value []byte) {
+	n := len(c.prefix) + len(key)
+	if cap(c.block)-len(c.block) < n+len(value) {
+		c.block = make([]byte, 0, max(n+len(value), blockSize))
+	}
+	at := len(c.block)
+	c.block = append(append(append(c.block, c.prefix...), key...), value...)
+	change := Change{Key: c.block[at : at+n : at+n]}
+	if value != nil {
+		change.Value = c.block[at+n : len(c.block) : len(c.block)]
+	}
+	c.list = append(c.list, change)
+	c.bytes += n + len(value)
 }
 
-// A store is written when so much waits, or for so many commits: at one a second, the
-// changelog has to tell half a minute at most to who finds the store of a process that
-// died.
+// Keys change again and again, and most of them for a short time. So the store is not
+// written at each commit but when so much has been handed out, or after so many
+// commits: then each key is written once, and nothing of one that has come and gone
+// meanwhile. Until then the keys are hot, and the changelog has them for whoever finds
+// the store of a process that died: at a commit a second, half a minute of it.
 const (
-	writeBytes   = 4 << 20
+	writeBytes   = 8 << 20
 	writeCommits = 30
 )
 
-// Apply takes the changes of a commit and its marker, which the store will have at
-// once, together with those before.
-func (l *Local) Apply(changes []Change, marker []byte) error {
-	w := &l.waiting
-	w.changes = append(w.changes, changes...)
-	w.marker = marker
-	w.commits++
-	for _, c := range changes {
-		w.bytes += len(c.Key) + len(c.Value)
-	}
-	if w.bytes < writeBytes && w.commits < writeCommits {
+// Apply takes the marker of a commit whose changes were the last to be handed out.
+func (l *Local) Apply(marker []byte) error {
+	l.marker, l.uncommitted = marker, false
+	l.commits++
+	if l.handed < writeBytes && l.commits < writeCommits {
 		return l.trouble.err()
 	}
 	return l.Write()
 }
 
-// Write writes the commits that wait. Apply does so now and then, and Close.
+// Write writes the commits since the last time, and the marker of the last one. Apply
+// does so now and then, and Close. Where keys have changed after the last commit, or
+// were handed out for one that did not come about, what they were is not known any
+// more: then nothing is written.
 func (l *Local) Write() error {
-	if l.waiting.commits == 0 {
-		return nil
+	if l.commits == 0 || l.uncommitted {
+		return l.trouble.err()
 	}
-	if err := l.Load(last(l.waiting.changes), l.waiting.marker); err != nil {
+	for _, s := range l.tables {
+		if s.table.Dirty() > 0 {
+			return l.trouble.err()
+		}
+	}
+	list := collector{}
+	for _, s := range l.tables {
+		list.prefix = s.prefix
+		s.table.Shelve(list.add)
+	}
+	if err := l.Load(list.list, l.marker); err != nil {
 		return err
 	}
-	l.waiting = waiting{}
+	l.marker, l.commits, l.handed = nil, 0, 0
 	for _, s := range l.tables {
 		s.table.Shelved()
 	}
 	_, err := l.db.AsyncFlush() // on its way to a file, where the death of the process leaves it
 	return err
-}
-
-// last keeps of the changes of each key the last one, and none where that deletes what
-// the store does not have.
-func last(changes []Change) []Change {
-	seen := make(map[string]struct{}, len(changes))
-	at := len(changes)
-	for i := at - 1; i >= 0; i-- {
-		c := changes[i]
-		key := unsafe.String(unsafe.SliceData(c.Key), len(c.Key))
-		if _, later := seen[key]; later {
-			continue
-		}
-		seen[key] = struct{}{}
-		if c.Value == nil && c.fresh {
-			continue
-		}
-		at--
-		changes[at] = c
-	}
-	return changes[at:]
 }
 
 // changeOverhead is what a change takes in a batch beside key and value, and more.

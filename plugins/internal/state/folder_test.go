@@ -81,7 +81,8 @@ func fill(t *testing.T, fs vfs.FS) map[string]map[string]int {
 		}
 		marker := fmt.Sprint("m", commit)
 		commits[marker] = maps.Clone(want)
-		if err := local.Apply(local.Changes(), []byte(marker)); err != nil {
+		local.Changes()
+		if err := local.Apply([]byte(marker)); err != nil {
 			t.Fatal(err)
 		}
 		if err := errors.Join(local.Write(), local.db.Flush()); err != nil {
@@ -138,7 +139,8 @@ func use(fs vfs.FS, commits map[string]map[string]int) (err error) {
 	if err := local.Err(); err != nil {
 		return err
 	}
-	if err := local.Apply(local.Changes(), []byte("n")); err != nil {
+	local.Changes()
+	if err := local.Apply([]byte("n")); err != nil {
 		return err
 	}
 	if err := errors.Join(local.Write(), local.db.Flush()); err != nil {
@@ -188,7 +190,8 @@ func TestBrokenFolderIsAnError(t *testing.T) {
 			}
 			local, table := openTable(t, fs)
 			table.Put("k", 1)
-			if err := errors.Join(local.Apply(local.Changes(), []byte("m")), local.Close()); err != nil {
+			local.Changes()
+			if err := errors.Join(local.Apply([]byte("m")), local.Close()); err != nil {
 				t.Errorf("%s, %s: anew: %v", name, damage, err)
 			}
 		}
@@ -295,7 +298,8 @@ func TestFailingDiskIsAnError(t *testing.T) {
 					table.Put(strings.Repeat(fmt.Sprint(round, i), 20), i)
 				}
 				if err = local.Err(); err == nil {
-					err = local.Apply(local.Changes(), []byte("m"))
+					local.Changes()
+					err = errors.Join(local.Apply([]byte("m")), local.Write())
 				}
 				if err == nil {
 					err = local.Err()
@@ -326,7 +330,8 @@ func TestFailingDiskEndsClose(t *testing.T) {
 	})
 	local, table := openTable(t, errorfs.Wrap(vfs.NewMem(), &broken))
 	table.Put("k", 1)
-	if err := local.Apply(local.Changes(), []byte("m")); err != nil {
+	local.Changes()
+	if err := local.Apply([]byte("m")); err != nil {
 		t.Fatal(err)
 	}
 	broken.On()

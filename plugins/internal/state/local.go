@@ -31,7 +31,12 @@ type Local struct {
 	trouble *trouble
 	tables  []*shelf
 	reader  *pebble.Iterator // of what was written last; nil before it is asked
-	waiting waiting          // commits that are not written yet
+
+	// The commits that are not written yet: their number, the bytes that were handed out
+	// for them, and the marker of the last one.
+	commits, handed int
+	marker          []byte
+	uncommitted     bool // more was handed out
 }
 
 // MarkerKey is the store's key of the marker, and that of its record in the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,9 +25,10 @@ func (intCodec) Value(_ string, b []byte) (int, error) {
 	return int(r.Varint()), r.Err()
 }
 
-// TestLocalKeepsWhatWasCommitted puts, deletes, evicts, hands out changes, commits
-// and ends at random: a table always answers like the model, and after an end like
-// the model of the changes that were committed last.
+// TestLocalKeepsWhatWasCommitted puts, deletes, evicts, hands out changes, commits,
+// writes and ends at random: a table always answers like the model, and after an end
+// like the model of the commit that the marker names. That is the last one, unless
+// something changed after it.
 func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fs := vfs.NewMem()
@@ -52,9 +54,17 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 		open()
 		now := []map[string]int{{}, {}, {}}
 		committed := []map[string]int{{}, {}, {}}
-		var changes []Change // handed out, not committed
-		var handed []map[string]int
-		marker := ""
+		var handed []map[string]int // by Changes, and not committed
+		marker, clean := "", true   // of the last commit; whether nothing has changed since
+		commits := map[string][]map[string]int{"": clones(now)}
+		stands := func() { // the store has some commit, and the last one if it could be written
+			m, err := local.Marker()
+			if at, ok := commits[string(m)]; err != nil || !ok || clean && string(m) != marker {
+				t.Fatalf("marker %q, %v, after commit %q; clean: %v", m, err, marker, clean)
+			} else {
+				committed, marker = at, string(m)
+			}
+		}
 		keys := []string{"", "a", "b", "\x00", "a\x00b", "\xff"}
 		which := func(t *rapid.T) int { return rapid.IntRange(0, 2).Draw(t, "table") }
 		key := func(t *rapid.T) string { return rapid.SampledFrom(keys).Draw(t, "key") }
@@ -62,35 +72,34 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 			"put": func(t *rapid.T) {
 				i, k, v := which(t), key(t), rapid.Int().Draw(t, "v")
 				tables[i].Put(k, v)
-				now[i][k] = v
+				now[i][k], clean = v, false
 			},
 			"delete": func(t *rapid.T) {
 				i, k := which(t), key(t)
 				tables[i].Delete(k)
 				delete(now[i], k)
+				clean = false
 			},
 			"shrink": func(t *rapid.T) { local.Shrink(rapid.IntRange(0, 5*entrySize).Draw(t, "limit")) },
 			"hand out": func(t *rapid.T) {
-				if changes != nil {
+				if handed != nil {
 					return // a host commits before it asks again
 				}
-				changes = append([]Change{}, local.Changes()...)
-				handed = clones(now)
+				local.Changes()
+				handed, clean = clones(now), false
 			},
 			"commit": func(t *rapid.T) {
-				if changes == nil {
+				if handed == nil {
 					return
 				}
 				marker = fmt.Sprint("m", rapid.Int().Draw(t, "marker"))
-				if err := local.Apply(changes, []byte(marker)); err != nil {
+				if err := local.Apply([]byte(marker)); err != nil {
 					t.Fatal(err)
 				}
-				changes, committed = nil, handed
+				clean = slices.EqualFunc(now, handed, maps.Equal)
+				commits[marker], handed = handed, nil
 			},
 			"write": func(t *rapid.T) {
-				if changes != nil {
-					return // a host commits what it was handed before
-				}
 				if err := local.Write(); err != nil {
 					t.Fatal(err)
 				}
@@ -100,10 +109,8 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 					t.Fatal(err)
 				}
 				open()
-				changes, now = nil, clones(committed)
-				if m, err := local.Marker(); err != nil || string(m) != marker {
-					t.Fatalf("marker %q, %v; want %q", m, err, marker)
-				}
+				stands()
+				handed, now, clean = nil, clones(committed), true
 			},
 			"": func(t *rapid.T) {
 				for i, table := range tables {
@@ -150,7 +157,8 @@ func TestDeathLeavesAnEarlierCommit(t *testing.T) {
 		for i := range 2000 {
 			table.Put(strings.Repeat(fmt.Sprint(i, "-"), 20), commit)
 		}
-		if err := local.Apply(local.Changes(), []byte(fmt.Sprint(commit))); err != nil {
+		local.Changes()
+		if err := local.Apply([]byte(fmt.Sprint(commit))); err != nil {
 			t.Fatal(err)
 		}
 		if commit == 40 { // what was written so far has come to files
@@ -189,8 +197,8 @@ func TestShrink(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	commit := func(changes []Change) {
-		if err := errors.Join(local.Apply(changes, []byte("m")), local.Write()); err != nil {
+	commit := func() {
+		if err := errors.Join(local.Apply([]byte("m")), local.Write()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -204,12 +212,12 @@ func TestShrink(t *testing.T) {
 	if table.Len() != 100 {
 		t.Fatalf("%d keys are hot of 100 that are nowhere else", table.Len())
 	}
-	changes := local.Changes()
+	local.Changes()
 	local.Shrink(0)
 	if table.Len() != 100 {
 		t.Fatalf("%d keys are hot of 100 that are handed out and not committed", table.Len())
 	}
-	commit(changes)
+	commit()
 	half := table.Size() / 2
 	local.Shrink(half) // takes their marks of use
 	if table.Size() > half || table.Size() < half-2*int(sizeOf(10)) {
@@ -234,7 +242,8 @@ func TestShrink(t *testing.T) {
 	for i := range 100 {
 		table.Delete(key(i))
 	}
-	commit(local.Changes())
+	local.Changes()
+	commit()
 	if table.Len() != 0 || table.Size() != 0 || len(table.dirty)+len(table.out) != 0 {
 		t.Errorf("of deleted keys %d are left, %d bytes, %d to commit", table.Len(), table.Size(), len(table.dirty)+len(table.out))
 	}
@@ -289,7 +298,8 @@ func TestLocalIsEmptiedForAnotherIdentity(t *testing.T) {
 			t.Errorf("step %d: key is there: %v, want %v", i, ok, step.want)
 		}
 		table.Put("k", 1)
-		if err := local.Apply(local.Changes(), []byte("m")); err != nil {
+		local.Changes()
+		if err := local.Apply([]byte("m")); err != nil {
 			t.Fatal(err)
 		}
 		if err := local.Close(); err != nil {

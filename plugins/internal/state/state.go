@@ -32,11 +32,16 @@ type Keyed interface {
 	Name() string
 	// Len is the number of hot keys.
 	Len() int
+	// Dirty is the number of keys that changed since Changes was called.
+	Dirty() int
 	// Changes hands out every key that changed since the last call, once, with its
-	// value as it stands, nil for a deleted key; fresh where the shelf has nothing under
-	// it. The slices are valid during the call.
-	Changes(fn func(key, value []byte, fresh bool))
-	// Shelved tells that all that Changes handed out has come to the shelf.
+	// value as it stands, nil for a deleted key. The slices are valid during the call.
+	Changes(fn func(key, value []byte))
+	// Shelve hands out once more what Changes has handed out since Shelved was called,
+	// each key once, but for those that are deleted and not on the shelf. No key has
+	// changed since.
+	Shelve(fn func(key, value []byte))
+	// Shelved tells that what Shelve handed out has come to the shelf.
 	Shelved()
 	// Size is about how many bytes the hot keys of a cached table take, 0 for others.
 	Size() int

@@ -82,6 +82,9 @@ func (t *Table[K, V]) Size() int {
 	return t.size
 }
 
+// Dirty is the number of keys that changed since they were handed out.
+func (t *Table[K, V]) Dirty() int { return len(t.dirty) }
+
 // Err is the first error of the shelf.
 func (t *Table[K, V]) Err() error { return t.err }
 

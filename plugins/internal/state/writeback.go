@@ -3,9 +3,8 @@ package state
 import "hash/maphash"
 
 // Changes hands out every key that changed since the last call with its value as
-// it stands, nil for a deleted one; fresh tells that the shelf has nothing under the
-// key. What came and went since the last call is not told.
-func (t *Table[K, V]) Changes(fn func(key, value []byte, fresh bool)) {
+// it stands, nil for a deleted one. What came and went since then is not told.
+func (t *Table[K, V]) Changes(fn func(key, value []byte)) {
 	for i := 0; i < len(t.dirty); i++ { // encoding a value may make another entry dirty
 		e := t.dirty[i]
 		e.dirty = false
@@ -17,30 +16,40 @@ func (t *Table[K, V]) Changes(fn func(key, value []byte, fresh bool)) {
 			t.out = append(t.out, e)
 		}
 		e.out, e.logged = true, true
-		t.buf = t.codec.AppendKey(t.buf[:0], e.Key)
-		n := len(t.buf)
-		if e.gone {
-			t.resize(e, n)
-			fn(t.buf, nil, !e.shelved)
-			continue
-		}
-		t.buf = t.codec.AppendValue(t.buf, e.Value)
-		t.resize(e, len(t.buf))
-		fn(t.buf[:n:n], t.buf[n:], !e.shelved)
+		t.handOut(e, fn)
 	}
 	clear(t.dirty)
 	t.dirty = t.dirty[:0]
 }
 
-// Shelved tells that all that Changes handed out has come to the shelf. Deleted keys
-// are forgotten, unless they have come again meanwhile.
+func (t *Table[K, V]) handOut(e *Entry[K, V], fn func(key, value []byte)) {
+	t.buf = t.codec.AppendKey(t.buf[:0], e.Key)
+	n := len(t.buf)
+	if e.gone {
+		t.resize(e, n)
+		fn(t.buf, nil)
+		return
+	}
+	t.buf = t.codec.AppendValue(t.buf, e.Value)
+	t.resize(e, len(t.buf))
+	fn(t.buf[:n:n], t.buf[n:])
+}
+
+// Shelve hands out once more what the shelf does not know yet.
+func (t *Table[K, V]) Shelve(fn func(key, value []byte)) {
+	for _, e := range t.out {
+		if !e.gone || e.shelved {
+			t.handOut(e, fn)
+		}
+	}
+}
+
+// Shelved tells that what Shelve handed out has come to the shelf. Deleted keys are
+// forgotten.
 func (t *Table[K, V]) Shelved() {
 	for _, e := range t.out {
-		e.out = false
-		// Of a key that changed after it was handed out it is not known what the shelf
-		// has: to delete what is absent does no harm.
-		e.shelved = !e.gone || e.dirty
-		if e.gone && !e.dirty {
+		e.out, e.shelved = false, !e.gone
+		if e.gone {
 			t.remove(e)
 		}
 	}

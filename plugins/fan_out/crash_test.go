@@ -127,11 +127,20 @@ func TestCrashesChangeNoRow(t *testing.T) {
 
 		got := table{}
 		fs := vfs.NewMem()
-		position, committed := 0, 0
 		for lives := 0; ; lives++ {
 			local, err := state.OpenLocal(fs, "task", "it", 1<<20)
 			if err != nil {
 				t.Fatal(err)
+			}
+			m, err := local.Marker()
+			if err != nil {
+				t.Fatal(err)
+			}
+			position, committed := 0, 0 // of the commit that the store has
+			if m != nil {
+				if _, err := fmt.Sscan(string(m), &position, &committed); err != nil {
+					t.Fatal(err)
+				}
 			}
 			for k, w := range got { // what the ledger's begin does
 				if w.seq > committed {
@@ -144,13 +153,13 @@ func TestCrashesChangeNoRow(t *testing.T) {
 			if lives < 4 {
 				n = rapid.IntRange(0, rest).Draw(t, "crash after")
 			}
-			done := position
 			run(t, local, events[position:position+n], got, &life{
 				seq: &seq, crash: n < rest,
 				commit: func(i int) bool { return rapid.IntRange(0, 3).Draw(t, "commit") == 0 },
 				committed: func(i int) {
-					local.Changes()
-					if err := local.Apply([]byte("marker")); err != nil {
+					for range local.Changes() {
+					}
+					if err := local.Apply(fmt.Append(nil, position+i, " ", seq)); err != nil {
 						t.Fatal(err)
 					}
 					if rapid.Bool().Draw(t, "write") {
@@ -159,7 +168,6 @@ func TestCrashesChangeNoRow(t *testing.T) {
 						}
 					}
 					local.Shrink(rapid.IntRange(0, 5).Draw(t, "cache"))
-					position, committed = done+i, seq
 				},
 			})
 			if err := local.Close(); err != nil {

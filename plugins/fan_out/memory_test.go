@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,7 +72,8 @@ func TestMemoryStaysBounded(t *testing.T) {
 // fillState is what the processes do: in the first one all events come, in the second
 // some of them once more.
 func fillState(t *testing.T, dir string, fill bool) {
-	began := time.Now() // for the reader of the log
+	debug.SetGCPercent(50) // as `tidemark consume` does with so much alive
+	began := time.Now()    // for the reader of the log
 	var tasks []*memoryTask
 	cache := state.NewCache(memoryCache)
 	for i := range memoryTasks {
@@ -198,7 +200,8 @@ func (k *memoryTask) process(s *event.Schema, topic string, at event.Time, id, o
 
 func (k *memoryTask) commit() {
 	k.chain.Flush(event.MinTime, &k.sink)
-	k.local.Changes()
+	for range k.local.Changes() {
+	}
 	if err := k.local.Apply([]byte("marker")); err != nil {
 		k.t.Fatal(err)
 	}

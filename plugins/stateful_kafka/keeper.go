@@ -30,17 +30,13 @@ func (k *keeper) Commit(ctx context.Context, seq int64, checkpoint []byte) error
 	if err := k.store.Err(); err != nil {
 		return fmt.Errorf("%w: %w", errState, err)
 	}
-	changes := k.store.Changes()
-	if err := k.store.Err(); err != nil {
-		return fmt.Errorf("%w: %w", errState, err)
-	}
 	m := changelog.Marker{Seq: seq, Checkpoint: checkpoint}
 	at := map[string]int64{}
 	for _, s := range k.task.Sources {
 		at[s.Topic] = s.Next()
 	}
 	if err := k.transact(ctx, func() error {
-		return k.log.Commit(ctx, changes, m, k.life.offsets(at, noteNone))
+		return k.log.Commit(ctx, k.store.Changes(), m, k.life.offsets(at, noteNone))
 	}); err != nil {
 		return err
 	}

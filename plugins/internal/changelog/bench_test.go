@@ -33,7 +33,14 @@ func BenchmarkRestore(b *testing.B) {
 			changes[i] = state.Change{Key: binary.BigEndian.AppendUint64([]byte("join\x00anchors\x00"), id), Value: value}
 			done++
 		}
-		if err := l.Commit(ctx, changes, marker(int64(done)), nil); err != nil {
+		each := func(yield func(key, value []byte) bool) {
+			for _, c := range changes {
+				if !yield(c.Key, c.Value) {
+					return
+				}
+			}
+		}
+		if err := l.Commit(ctx, each, marker(int64(done)), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

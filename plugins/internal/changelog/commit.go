@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"time"
 
@@ -19,17 +20,17 @@ const maxBatchBytes = 64 << 20
 // of which the hook, if there is one, is part; then it tells the local store, whose
 // last changes they are. It blocks while the broker is away, until the context ends.
 //
-// After ErrAborted the same set may be committed again. After any other error,
+// After ErrAborted the same changes may be committed again. After any other error,
 // whose outcome is unknown, the log is dead: the task drops its state and opens
 // anew. ErrFenced, ErrLocal and ErrTooLarge tell what to do before.
-func (l *Log) Commit(ctx context.Context, changes []state.Change, m Marker, hook Hook) error {
+func (l *Log) Commit(ctx context.Context, changes iter.Seq2[[]byte, []byte], m Marker, hook Hook) error {
 	if err := l.write(ctx, changes, m, hook); err != nil {
 		return l.wrap(err)
 	}
 	return nil
 }
 
-func (l *Log) write(ctx context.Context, changes []state.Change, m Marker, hook Hook) error {
+func (l *Log) write(ctx context.Context, changes iter.Seq2[[]byte, []byte], m Marker, hook Hook) error {
 	if l.err != nil {
 		return l.err
 	}
@@ -40,7 +41,7 @@ func (l *Log) write(ctx context.Context, changes []state.Change, m Marker, hook 
 	return err
 }
 
-func (l *Log) transact(ctx context.Context, changes []state.Change, m Marker, hook Hook) error {
+func (l *Log) transact(ctx context.Context, changes iter.Seq2[[]byte, []byte], m Marker, hook Hook) error {
 	// Taken before anything is written, so that no tombstone behind it is older.
 	at := l.cfg.Now()
 	m.Generation = l.generation
@@ -86,7 +87,7 @@ func (l *Log) transact(ctx context.Context, changes []state.Change, m Marker, ho
 }
 
 // produce writes all records and waits for them. It returns the offset behind the last.
-func (l *Log) produce(ctx context.Context, changes []state.Change, marker []byte) (next int64, err error) {
+func (l *Log) produce(ctx context.Context, changes iter.Seq2[[]byte, []byte], marker []byte) (next int64, err error) {
 	var (
 		mu    sync.Mutex
 		first error
@@ -103,24 +104,24 @@ func (l *Log) produce(ctx context.Context, changes []state.Change, marker []byte
 			first = l.refused(r, err)
 		}
 	}
-	var slab []kgo.Record // a few at a time, as the client lets go of those that are written
-	var r *kgo.Record
-	for i := range len(changes) + 1 {
-		if len(slab) == 0 {
-			slab = make([]kgo.Record, min(slabRecords, len(changes)+1-i))
-		}
-		r, slab = &slab[0], slab[1:]
+	var mem slabs
+	// Waits where the client's buffer is full; the client empties it meanwhile.
+	send := func(key, value []byte) (r *kgo.Record, err error) {
+		r = mem.record(key, value)
 		r.Topic, r.Partition = l.cfg.Topic, l.cfg.Partition
-		if i < len(changes) {
-			r.Key, r.Value = changes[i].Key, changes[i].Value
-		} else {
-			r.Key, r.Value = []byte(state.MarkerKey), marker
-		}
-		// Waits where the client's buffer is full; the client empties it meanwhile.
 		l.producer.Produce(ctx, r, done)
-		if err := failed(); err != nil {
-			return 0, err
+		return r, failed()
+	}
+	if changes != nil {
+		for key, value := range changes {
+			if _, err := send(key, value); err != nil {
+				return 0, err
+			}
 		}
+	}
+	last, err := send([]byte(state.MarkerKey), marker)
+	if err != nil {
+		return 0, err
 	}
 	if err := l.producer.Flush(ctx); err != nil {
 		return 0, err
@@ -128,10 +129,43 @@ func (l *Log) produce(ctx context.Context, changes []state.Change, marker []byte
 	if err := failed(); err != nil {
 		return 0, err
 	}
-	return r.Offset + 1, nil // the marker is the last
+	return last.Offset + 1, nil
 }
 
-const slabRecords = 256
+// slabs are memory for records and what they hold, a little at a time, as the client
+// lets go of those that are written.
+type slabs struct {
+	records []kgo.Record
+	bytes   []byte
+}
+
+const (
+	slabRecords = 256
+	slabBytes   = 64 << 10
+)
+
+// record makes a record of copies.
+func (s *slabs) record(key, value []byte) *kgo.Record {
+	if len(s.records) == 0 {
+		s.records = make([]kgo.Record, slabRecords)
+	}
+	r := &s.records[0]
+	s.records = s.records[1:]
+	if n := len(key) + len(value); cap(s.bytes)-len(s.bytes) < n {
+		s.bytes = make([]byte, 0, max(n, slabBytes))
+	}
+	r.Key = s.copy(key)
+	if value != nil {
+		r.Value = s.copy(value)
+	}
+	return r
+}
+
+func (s *slabs) copy(b []byte) []byte {
+	at := len(s.bytes)
+	s.bytes = append(s.bytes, b...)
+	return s.bytes[at:len(s.bytes):len(s.bytes)]
+}
 
 // lookPause is the time between two looks at the client's list of partitions.
 const lookPause = time.Millisecond

@@ -27,7 +27,7 @@ func BenchmarkTable(b *testing.B) {
 		for i, k := range keys {
 			table.Put(k, i)
 		}
-		local.Changes()
+		handOut(local)
 		if err := local.Apply([]byte("m")); err != nil {
 			b.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func BenchmarkTable(b *testing.B) {
 			b.StopTimer()
 			put(table, keys, n*batch, batch)
 			b.StartTimer()
-			local.Changes()
+			handOut(local)
 			b.StopTimer()
 			if err := errors.Join(local.Apply([]byte("m")), local.Write()); err != nil {
 				b.Fatal(err)
@@ -92,7 +92,7 @@ func BenchmarkTable(b *testing.B) {
 		for n := 0; b.Loop(); n++ {
 			b.StopTimer()
 			put(table, keys, n*batch, batch)
-			local.Changes()
+			handOut(local)
 			b.StartTimer()
 			if err := errors.Join(local.Apply([]byte("m")), local.Write()); err != nil {
 				b.Fatal(err)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"errors"
+	"iter"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -9,47 +10,24 @@ import (
 // Change is a key that a commit sets, or deletes where Value is nil.
 type Change struct{ Key, Value []byte }
 
-// Changes collects what has changed in all tables since the last call.
-func (l *Local) Changes() []Change {
-	n := 0
-	for _, s := range l.tables {
-		n += s.table.Dirty()
-	}
-	list := collector{list: make([]Change, 0, n)}
-	for range 2 { // encoding a row may file its schema, in a table that had its turn
-		for _, s := range l.tables {
-			list.prefix = s.prefix
-			s.table.Changes(list.add)
+// Changes are what has changed in all tables since the last commit: each key once, with
+// a nil value where it is deleted, valid until the next. They may be gone through
+// again, as long as nothing changes, when their commit did not come about.
+func (l *Local) Changes() iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		l.uncommitted = true
+		for pass := range 2 { // encoding a row may file its schema, in a table that had its turn
+			for _, s := range l.tables {
+				if !s.table.Changes(pass > 0, func(key, value []byte) bool {
+					l.key = append(append(l.key[:0], s.prefix...), key...)
+					l.handed += len(l.key) + len(value)
+					return yield(l.key, value)
+				}) {
+					return
+				}
+			}
 		}
 	}
-	l.handed += list.bytes
-	l.uncommitted = true
-	return list.list
-}
-
-// collector copies keys and values, many in one piece of memory.
-type collector struct {
-	list   []Change
-	bytes  int
-	prefix []byte
-	block  []byte
-}
-
-const blockSize = 64 << 10
-
-func (c *collector) add(key, value []byte) {
-	n := len(c.prefix) + len(key)
-	if cap(c.block)-len(c.block) < n+len(value) {
-		c.block = make([]byte, 0, max(n+len(value), blockSize))
-	}
-	at := len(c.block)
-	c.block = append(append(append(c.block, c.prefix...), key...), value...)
-	change := Change{Key: c.block[at : at+n : at+n]}
-	if value != nil {
-		change.Value = c.block[at+n : len(c.block) : len(c.block)]
-	}
-	c.list = append(c.list, change)
-	c.bytes += n + len(value)
 }
 
 // Keys change again and again, and most of them for a short time. So the store is not
@@ -66,6 +44,9 @@ const (
 func (l *Local) Apply(marker []byte) error {
 	l.marker, l.uncommitted = marker, false
 	l.commits++
+	for _, s := range l.tables {
+		s.table.Committed()
+	}
 	if l.handed < writeBytes && l.commits < writeCommits {
 		return l.trouble.err()
 	}
@@ -85,24 +66,29 @@ func (l *Local) Write() error {
 			return l.trouble.err()
 		}
 	}
-	list := collector{}
+	b := l.db.NewBatchWithSize(min(l.handed, writeBytes))
+	defer b.Close()
+	var err error
 	for _, s := range l.tables {
-		list.prefix = s.prefix
-		s.table.Shelve(list.add)
+		s.table.Shelve(func(key, value []byte) bool {
+			l.key = append(append(l.key[:0], s.prefix...), key...)
+			err = set(b, l.key, value)
+			return err == nil
+		})
+		if err != nil {
+			return err
+		}
 	}
-	if err := l.Load(list.list, l.marker); err != nil {
+	if err := l.load(b, l.marker); err != nil {
 		return err
 	}
 	l.marker, l.commits, l.handed = nil, 0, 0
 	for _, s := range l.tables {
 		s.table.Shelved()
 	}
-	_, err := l.db.AsyncFlush() // on its way to a file, where the death of the process leaves it
+	_, err = l.db.AsyncFlush() // on its way to a file, where the death of the process leaves it
 	return err
 }
-
-// changeOverhead is what a change takes in a batch beside key and value, and more.
-const changeOverhead = 16
 
 // Reset empties the store, but for its identity. No table may have been opened.
 func (l *Local) Reset() error {
@@ -110,31 +96,30 @@ func (l *Local) Reset() error {
 	return errors.Join(l.unread(), l.db.DeleteRange(keyMarker, []byte{0xff}, pebble.NoSync), l.trouble.err())
 }
 
-// Load writes changes and the marker at once. Where they come from elsewhere, no table
-// may have been opened.
+// Load writes changes that come from elsewhere and the marker at once. No table may
+// have been opened.
 func (l *Local) Load(changes []Change, marker []byte) error {
-	if err := errors.Join(l.unread(), l.trouble.err()); err != nil {
-		return err
-	}
-	size := 0
-	for _, c := range changes {
-		size += len(c.Key) + len(c.Value) + changeOverhead
-	}
-	b := l.db.NewBatchWithSize(size + len(marker) + changeOverhead)
+	b := l.db.NewBatch()
 	defer b.Close()
 	for _, c := range changes {
-		var err error
-		if c.Value == nil {
-			err = b.Delete(c.Key, nil)
-		} else {
-			err = b.Set(c.Key, c.Value, nil)
-		}
-		if err != nil {
+		if err := set(b, c.Key, c.Value); err != nil {
 			return err
 		}
 	}
-	if err := b.Set(keyMarker, marker, nil); err != nil {
+	return l.load(b, marker)
+}
+
+func (l *Local) load(b *pebble.Batch, marker []byte) error {
+	if err := errors.Join(l.unread(), l.trouble.err(), b.Set(keyMarker, marker, nil)); err != nil {
 		return err
 	}
 	return errors.Join(b.Commit(pebble.NoSync), l.trouble.err())
+}
+
+// set sets a key, or deletes it where the value is nil.
+func set(b *pebble.Batch, key, value []byte) error {
+	if value == nil {
+		return b.Delete(key, nil)
+	}
+	return b.Set(key, value, nil)
 }

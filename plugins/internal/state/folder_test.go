@@ -81,7 +81,7 @@ func fill(t *testing.T, fs vfs.FS) map[string]map[string]int {
 		}
 		marker := fmt.Sprint("m", commit)
 		commits[marker] = maps.Clone(want)
-		local.Changes()
+		handOut(local)
 		if err := local.Apply([]byte(marker)); err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func use(fs vfs.FS, commits map[string]map[string]int) (err error) {
 	if err := local.Err(); err != nil {
 		return err
 	}
-	local.Changes()
+	handOut(local)
 	if err := local.Apply([]byte("n")); err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func TestBrokenFolderIsAnError(t *testing.T) {
 			}
 			local, table := openTable(t, fs)
 			table.Put("k", 1)
-			local.Changes()
+			handOut(local)
 			if err := errors.Join(local.Apply([]byte("m")), local.Close()); err != nil {
 				t.Errorf("%s, %s: anew: %v", name, damage, err)
 			}
@@ -298,7 +298,7 @@ func TestFailingDiskIsAnError(t *testing.T) {
 					table.Put(strings.Repeat(fmt.Sprint(round, i), 20), i)
 				}
 				if err = local.Err(); err == nil {
-					local.Changes()
+					handOut(local)
 					err = errors.Join(local.Apply([]byte("m")), local.Write())
 				}
 				if err == nil {
@@ -330,7 +330,7 @@ func TestFailingDiskEndsClose(t *testing.T) {
 	})
 	local, table := openTable(t, errorfs.Wrap(vfs.NewMem(), &broken))
 	table.Put("k", 1)
-	local.Changes()
+	handOut(local)
 	if err := local.Apply([]byte("m")); err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,7 @@ type Local struct {
 	commits, handed int
 	marker          []byte
 	uncommitted     bool // more was handed out
+	key             []byte
 }
 
 // MarkerKey is the store's key of the marker, and that of its record in the

@@ -32,15 +32,17 @@ type Keyed interface {
 	Name() string
 	// Len is the number of hot keys.
 	Len() int
-	// Dirty is the number of keys that changed since Changes was called.
+	// Dirty is the number of keys that changed since they were handed out.
 	Dirty() int
-	// Changes hands out every key that changed since the last call, once, with its
-	// value as it stands, nil for a deleted key. The slices are valid during the call.
-	Changes(fn func(key, value []byte))
-	// Shelve hands out once more what Changes has handed out since Shelved was called,
-	// each key once, but for those that are deleted and not on the shelf. No key has
-	// changed since.
-	Shelve(fn func(key, value []byte))
+	// Changes hands out every key that changed since Committed was called, with its value
+	// as it stands, nil for a deleted key, until fn returns false, and then does so. Fresh
+	// leaves out what was handed out before. The slices are valid during the call.
+	Changes(fresh bool, fn func(key, value []byte) bool) bool
+	// Committed tells that what was handed out is committed.
+	Committed()
+	// Shelve hands out what Changes has handed out since Shelved was called, each key
+	// once, but for those that are deleted and not on the shelf. No key has changed since.
+	Shelve(fn func(key, value []byte) bool)
 	// Shelved tells that what Shelve handed out has come to the shelf.
 	Shelved()
 	// Size is about how many bytes the hot keys of a cached table take, 0 for others.

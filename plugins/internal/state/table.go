@@ -22,6 +22,7 @@ type Table[K comparable, V any] struct {
 	shelf Shelf
 	hot   map[K]*Entry[K, V]
 	dirty []*Entry[K, V] // changed since Changes handed them out
+	batch []*Entry[K, V] // handed out for a commit that has not come about
 	out   []*Entry[K, V] // handed out, and the shelf may not know it yet
 	away  Index          // the hashes of the keys that are on the shelf only
 	size  int            // estimated bytes of the hot keys

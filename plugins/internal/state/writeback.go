@@ -2,11 +2,14 @@ package state
 
 import "hash/maphash"
 
-// Changes hands out every key that changed since the last call with its value as
+// Changes hands out every key that changed since the last commit with its value as
 // it stands, nil for a deleted one. What came and went since then is not told.
-func (t *Table[K, V]) Changes(fn func(key, value []byte)) {
-	for i := 0; i < len(t.dirty); i++ { // encoding a value may make another entry dirty
-		e := t.dirty[i]
+func (t *Table[K, V]) Changes(fresh bool, fn func(key, value []byte) bool) bool {
+	from := 0
+	if fresh {
+		from = len(t.batch)
+	}
+	for _, e := range t.dirty {
 		e.dirty = false
 		if e.gone && !e.logged {
 			t.remove(e)
@@ -16,30 +19,41 @@ func (t *Table[K, V]) Changes(fn func(key, value []byte)) {
 			t.out = append(t.out, e)
 		}
 		e.out, e.logged = true, true
-		t.handOut(e, fn)
+		t.batch = append(t.batch, e)
 	}
 	clear(t.dirty)
 	t.dirty = t.dirty[:0]
+	for _, e := range t.batch[from:] { // encoding a value may make entries of other tables dirty
+		if !t.handOut(e, fn) {
+			return false
+		}
+	}
+	return true
 }
 
-func (t *Table[K, V]) handOut(e *Entry[K, V], fn func(key, value []byte)) {
+// Committed tells that what was handed out is committed.
+func (t *Table[K, V]) Committed() {
+	clear(t.batch)
+	t.batch = t.batch[:0]
+}
+
+func (t *Table[K, V]) handOut(e *Entry[K, V], fn func(key, value []byte) bool) bool {
 	t.buf = t.codec.AppendKey(t.buf[:0], e.Key)
 	n := len(t.buf)
 	if e.gone {
 		t.resize(e, n)
-		fn(t.buf, nil)
-		return
+		return fn(t.buf, nil)
 	}
 	t.buf = t.codec.AppendValue(t.buf, e.Value)
 	t.resize(e, len(t.buf))
-	fn(t.buf[:n:n], t.buf[n:])
+	return fn(t.buf[:n:n], t.buf[n:])
 }
 
-// Shelve hands out once more what the shelf does not know yet.
-func (t *Table[K, V]) Shelve(fn func(key, value []byte)) {
+// Shelve hands out what the shelf does not know yet.
+func (t *Table[K, V]) Shelve(fn func(key, value []byte) bool) {
 	for _, e := range t.out {
-		if !e.gone || e.shelved {
-			t.handOut(e, fn)
+		if (!e.gone || e.shelved) && !t.handOut(e, fn) {
+			return
 		}
 	}
 }

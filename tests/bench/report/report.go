@@ -19,6 +19,7 @@ type File struct {
 	Restore    *Restore   `json:"restore,omitempty"`
 	Goals      []Goal     `json:"goals,omitempty"` // what follows from the above; Write fills it
 	Scaling    []Point    `json:"scaling,omitempty"`
+	LeftOut    []string   `json:"scaling_left_out,omitempty"` // points for which there was no time
 }
 
 // Machine is where it was measured.

@@ -17,6 +17,9 @@ func (f *File) Print(w io.Writer) error {
 	p.latency(f.Latency)
 	p.restarts(f)
 	p.scaling(f.Scaling)
+	if len(f.LeftOut) > 0 {
+		p.line("\nLeft out, as time was up: %s.", strings.Join(f.LeftOut, "; "))
+	}
 	if len(f.Throughput)+len(f.Latency)+len(f.Recovery) > 0 {
 		p.goals(f.judge())
 	}

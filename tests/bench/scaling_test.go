@@ -1,0 +1,90 @@
+package bench
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tidemark-streams/tidemark/tests/bench/report"
+	"github.com/tidemark-streams/tidemark/tests/bench/workload"
+)
+
+// Charts that a point of the scaling benchmark may be part of.
+const (
+	bySize       = "events"
+	byPartitions = "partitions"
+	byLiveOrders = "live orders"
+)
+
+// shape is a workload of the scaling benchmark.
+type shape struct {
+	name       string
+	charts     []string
+	partitions int32
+	config     workload.Config
+}
+
+// shapes vary one thing at a time from the plain workload of n events, the largest
+// last: they are left out where time is up.
+func shapes(n int) []shape {
+	plain := workload.Config{Events: n}
+	live := func(events int, orders int64) workload.Config {
+		c := workload.Config{Events: events}
+		c.Span = c.SpanFor(orders)
+		return c
+	}
+	hot, late := plain, plain
+	hot.Hot, late.LateApprovals = true, true
+	return []shape{
+		{"plain", []string{bySize, byPartitions, byLiveOrders}, defaultPartitions, plain},
+		{"a tenth of the events", []string{bySize}, defaultPartitions, workload.Config{Events: n / 10}},
+		{"1 partition", []string{byPartitions}, 1, plain},
+		{"6 partitions", []string{byPartitions}, 6, plain},
+		{"12 partitions", []string{byPartitions}, 12, plain},
+		{"1 k live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n)/1000)},
+		{"10 k live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n)/100)},
+		{"300 k live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n))},
+		{"hot orders", nil, defaultPartitions, hot},
+		{"late approvals", nil, defaultPartitions, late},
+		{"1 M live orders", []string{byLiveOrders}, defaultPartitions, live(n*32/10, int64(n))},
+		{"ten times the events", []string{bySize}, defaultPartitions, workload.Config{Events: 10 * n}},
+		{"5 M live orders", []string{byLiveOrders}, defaultPartitions, live(16*n, 5*int64(n))},
+	}
+}
+
+// BenchmarkScaling drains backlogs of many sizes and shapes, with the floor and with
+// Tidemark in turn, and compares every row with the oracle after each run.
+func BenchmarkScaling(b *testing.B) {
+	n, runs := setting(b, eventsEnv, million), setting(b, runsEnv, 3)
+	limit := time.Duration(setting(b, minutesEnv, 25)) * time.Minute
+	for range b.N {
+		d, began := newDrains(b), time.Now()
+		measured.Scaling = nil
+		for _, s := range shapes(n) {
+			if time.Since(began) > limit {
+				measured.LeftOut = append(measured.LeftOut, s.name)
+				continue
+			}
+			measured.Scaling = append(measured.Scaling, d.point(s, runs, func() bool { return time.Since(began) > limit }))
+		}
+		b.ReportMetric(0, "ns/op") // a run's own time says nothing
+		b.ReportMetric(float64(len(measured.Scaling)), "workloads")
+	}
+}
+
+// point measures one workload: once where it is larger than the plain one, as its
+// length evens out the noise, or where time is up.
+func (d *drains) point(s shape, runs int, over func() bool) report.Point {
+	d.Helper()
+	d.load(s.config, s.partitions)
+	p := report.Point{
+		Name: s.name, Charts: s.charts, Events: s.config.Events, Partitions: int(s.partitions),
+		LiveOrders: s.config.LiveOrders(), Rows: d.oracle.Rows(),
+	}
+	for i := range runs {
+		if i > 0 && (over() || s.config.Events > million) {
+			break
+		}
+		p.Drains = append(p.Drains, d.floor(), d.tidemark())
+	}
+	return p
+}

@@ -39,7 +39,7 @@ func BenchmarkLatency(b *testing.B) {
 const (
 	warmUp   = 5 * time.Second
 	steady   = 15 * time.Second
-	probing  = 20 // probes in a second
+	probing  = 100 // probes in a second
 	portions = 500
 )
 

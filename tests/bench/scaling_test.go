@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ const (
 
 // shape is a workload of the scaling benchmark.
 type shape struct {
-	name       string
+	name       string // what it varies
 	charts     []string
 	partitions int32
 	config     workload.Config
@@ -36,18 +37,18 @@ func shapes(n int) []shape {
 	hot.Hot, late.LateApprovals = true, true
 	return []shape{
 		{"plain", []string{bySize, byPartitions, byLiveOrders}, defaultPartitions, plain},
-		{"a tenth of the events", []string{bySize}, defaultPartitions, workload.Config{Events: n / 10}},
-		{"1 partition", []string{byPartitions}, 1, plain},
-		{"6 partitions", []string{byPartitions}, 6, plain},
-		{"12 partitions", []string{byPartitions}, 12, plain},
-		{"1 k live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n)/1000)},
-		{"10 k live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n)/100)},
-		{"300 k live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n))},
+		{"size", []string{bySize}, defaultPartitions, workload.Config{Events: n / 10}},
+		{"partitions", []string{byPartitions}, 1, plain},
+		{"partitions", []string{byPartitions}, 6, plain},
+		{"partitions", []string{byPartitions}, 12, plain},
+		{"live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n)/1000)},
+		{"live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n)/100)},
+		{"live orders", []string{byLiveOrders}, defaultPartitions, live(n, int64(n))}, // all of them
 		{"hot orders", nil, defaultPartitions, hot},
 		{"late approvals", nil, defaultPartitions, late},
-		{"1 M live orders", []string{byLiveOrders}, defaultPartitions, live(n*32/10, int64(n))},
-		{"ten times the events", []string{bySize}, defaultPartitions, workload.Config{Events: 10 * n}},
-		{"5 M live orders", []string{byLiveOrders}, defaultPartitions, live(16*n, 5*int64(n))},
+		{"live orders", []string{byLiveOrders}, defaultPartitions, live(n*32/10, int64(n))},
+		{"size", []string{bySize}, defaultPartitions, workload.Config{Events: 10 * n}},
+		{"live orders", []string{byLiveOrders}, defaultPartitions, live(16*n, 5*int64(n))},
 	}
 }
 
@@ -61,7 +62,8 @@ func BenchmarkScaling(b *testing.B) {
 		measured.Scaling = nil
 		for _, s := range shapes(n) {
 			if time.Since(began) > limit {
-				measured.LeftOut = append(measured.LeftOut, s.name)
+				measured.LeftOut = append(measured.LeftOut, fmt.Sprintf("%s: %d events, %d partitions, %d live orders",
+					s.name, s.config.Events, s.partitions, s.config.LiveOrders()))
 				continue
 			}
 			measured.Scaling = append(measured.Scaling, d.point(s, runs, func() bool { return time.Since(began) > limit }))

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -89,4 +91,36 @@ func (d *drains) point(s shape, runs int, over func() bool) report.Point {
 		p.Drains = append(p.Drains, d.floor(), d.tidemark())
 	}
 	return p
+}
+
+// The shapes are those that the page of performance promises.
+func TestShapes(t *testing.T) {
+	found := map[string]map[string]bool{}
+	note := func(what string, of any) {
+		if found[what] == nil {
+			found[what] = map[string]bool{}
+		}
+		found[what][fmt.Sprint(of)] = true
+	}
+	for _, s := range shapes(million) {
+		for _, c := range s.charts {
+			switch c {
+			case bySize:
+				note(c, s.config.Events)
+			case byPartitions:
+				note(c, s.partitions)
+			case byLiveOrders:
+				note(c, fmt.Sprintf("%.0e", float64(s.config.LiveOrders())))
+			}
+		}
+	}
+	for what, want := range map[string][]string{
+		bySize:       {"100000", "1000000", "10000000"},
+		byPartitions: {"1", "3", "6", "12"},
+		byLiveOrders: {"1e+03", "1e+04", "7e+04", "3e+05", "1e+06", "5e+06"},
+	} {
+		if got := slices.Sorted(maps.Keys(found[what])); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			t.Errorf("by %s: %v, want %v", what, got, want)
+		}
+	}
 }

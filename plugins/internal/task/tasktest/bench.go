@@ -2,6 +2,7 @@ package tasktest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -22,9 +23,9 @@ const (
 // Bench measures operators that make makes, on the events of a Shop:
 //
 //	process   the events alone, state in memory
-//	commit    with a local store, and a commit now and then
-//	changes   the making of what one commit of everything writes: encoding
-//	restore   the taking up of everything: opening, decoding
+//	commit    with a local store, and a commit now and then, of which the encoding of
+//	          the changes and their writing to the store are told apart as well
+//	restore   the taking up of all that is left: opening, decoding
 //
 // Each tells nanoseconds per event.
 func Bench(b *testing.B, make func(state.Backend) []task.Stage) {
@@ -42,33 +43,23 @@ func Bench(b *testing.B, make func(state.Backend) []task.Stage) {
 	})
 	b.Run("commit", func(b *testing.B) {
 		b.ReportAllocs()
+		var encoded, written time.Duration
 		for b.Loop() {
 			b.StopTimer()
 			local := openLocal(b, vfs.NewMem())
 			p := bench(b, make(local))
 			b.StartTimer()
-			p.drive(rows, func() { apply(b, local) })
+			p.drive(rows, func() {
+				e, w := apply(b, local)
+				encoded, written = encoded+e, written+w
+			})
 			b.StopTimer()
 			closeLocal(b, local)
 			b.StartTimer()
 		}
 		perEvent(b)
-	})
-	b.Run("changes", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			b.StopTimer()
-			local := openLocal(b, vfs.NewMem())
-			bench(b, make(local)).drive(rows, func() {})
-			b.StartTimer()
-			if len(local.Changes()) == 0 {
-				b.Fatal("no changes")
-			}
-			b.StopTimer()
-			closeLocal(b, local)
-			b.StartTimer()
-		}
-		perEvent(b)
+		b.ReportMetric(float64(encoded.Nanoseconds())/float64(b.N*len(rows)), "encode-ns/event")
+		b.ReportMetric(float64(written.Nanoseconds())/float64(b.N*len(rows)), "write-ns/event")
 	})
 	b.Run("restore", func(b *testing.B) {
 		fs := vfs.NewMem()
@@ -127,12 +118,16 @@ func openLocal(b *testing.B, fs vfs.FS) *state.Local {
 	return local
 }
 
-func apply(b *testing.B, local *state.Local) {
+func apply(b *testing.B, local *state.Local) (encoded, written time.Duration) {
 	b.Helper()
-	if err := local.Apply(local.Changes(), []byte("marker")); err != nil {
+	began := time.Now()
+	changes := local.Changes()
+	encoded = time.Since(began)
+	if err := local.Apply(changes, []byte("marker")); err != nil {
 		b.Fatal(err)
 	}
 	local.Shrink(benchCache / 2)
+	return encoded, time.Since(began) - encoded
 }
 
 func closeLocal(b *testing.B, local *state.Local) {

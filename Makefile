@@ -17,7 +17,7 @@ COMPOSE := docker compose -f compose/compose.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration sim bench chaos fmt lint docs
+	test test-unit test-integration sim bench bench-scaling bench-micro bench-docs chaos fmt lint docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -116,8 +116,25 @@ FROM  ?= $$(date +%s)
 sim: ## Simulated streams under faults, SEEDS=20000 of them, new ones each time unless FROM is given
 	go test -v -timeout=0 -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=$(SEEDS) -sim.from=$(FROM)
 
-bench: ## Throughput, latency, restart and restore on real servers
-	go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./tests/bench
+# The workload and how often it is measured: TIDEMARK_BENCH_EVENTS=10000000,
+# TIDEMARK_BENCH_RUNS=3; the file of every figure: TIDEMARK_BENCH_JSON.
+BENCH_JSON := $(abspath $(or $(TIDEMARK_BENCH_JSON),logs/bench.json))
+BENCHMARK  := go test -run '^$$' -benchtime 1x -timeout 3h ./tests/bench
+
+bench: ## Throughput, latency, recovery, restart and restore on real servers, beside the goals
+	@mkdir -p $(dir $(BENCH_JSON))
+	TIDEMARK_BENCH_JSON=$(BENCH_JSON) $(BENCHMARK) -bench . -skip '^BenchmarkScaling$$'
+
+bench-scaling: ## Throughput by size, partitions and live orders, in half an hour, into docs/performance.md
+	TIDEMARK_BENCH_JSON=$(CURDIR)/docs/performance-scaling.json $(BENCHMARK) -bench '^BenchmarkScaling$$'
+	$(MAKE) bench-docs
+
+bench-docs: ## Write docs/performance.md and its charts from docs/performance-*.json
+	go run ./tests/bench/publish docs
+
+COUNT ?= 6
+bench-micro: ## Benchmarks of single parts, COUNT=6 times each, for benchstat
+	go test -run '^$$' -bench . -count $(COUNT) -timeout 2h ./plugins/...
 
 chaos: ## Kill the streams 300 times at random moments and compare the rows
 	TIDEMARK_CHAOS_KILLS=300 go test -v -timeout=60m -run TestKills ./tests/chaos

@@ -5,18 +5,25 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tidemark-streams/tidemark/tests/bench/report"
 	"github.com/tidemark-streams/tidemark/tests/bench/workload"
 	"github.com/tidemark-streams/tidemark/tests/kit"
 )
 
+// resultTables are where an engine's rows are.
+var resultTables = map[string][]string{
+	report.Floor:    {"funnel", "gmv", "payments"},
+	report.Tidemark: {"order_funnel", "order_gmv", "payment_totals"},
+}
+
 // results are views that make an engine's rows comparable with the oracle's.
 var results = map[string]string{
-	floorEngine: `create view got_funnel as select * from funnel;
+	report.Floor: `create view got_funnel as select * from funnel;
 create view got_gmv as select * from gmv;
 create view got_payments as select * from payments`,
 
 	// The rows of all tasks add up. A minute without items has no value.
-	tidemarkEngine: `create view got_funnel as
+	report.Tidemark: `create view got_funnel as
 	select (extract(epoch from window_start) / 60)::bigint as minute, sum(total_orders)::bigint as total_orders,
 		sum(orders_with_items)::bigint as orders_with_items, sum(orders_paid)::bigint as orders_paid
 	from order_funnel group by window_start;
@@ -32,12 +39,27 @@ create view got_payments as
 // database is a new one with the oracle's rows.
 func (d *drains) database() *kit.Database {
 	d.Helper()
+	pg := d.emptyDatabase()
+	d.expect(pg)
+	return pg
+}
+
+// emptyDatabase is a new one on a server that keeps the time of commits.
+func (d *drains) emptyDatabase() *kit.Database {
+	d.Helper()
 	pg := kit.Postgres(d)
+	keepTime(d, pg)
+	describe(d, pg)
+	return pg
+}
+
+// expect writes the oracle's rows.
+func (d *drains) expect(pg *kit.Database) {
+	d.Helper()
 	if err := d.oracle.Write(d.Context(), pg.DB); err != nil {
 		d.Fatal(err)
 	}
 	d.exec(pg, "analyze; checkpoint")
-	return pg
 }
 
 func (d *drains) exec(pg *kit.Database, query string) {
@@ -83,7 +105,7 @@ func compare(tb testing.TB, pg *kit.Database, engine string) (wrong []string) {
 
 // The checker sees a row that is wrong, missing or too many.
 func TestCompare(t *testing.T) {
-	oracle := makeWorkload(t, 1000, func(workload.Record) {})
+	oracle := makeWorkload(t, workload.Config{Events: 1000}, func(workload.Record) {})
 	for name, c := range map[string]struct {
 		change string
 		wrong  int
@@ -109,7 +131,7 @@ func TestCompare(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if wrong := compare(t, pg, floorEngine); len(wrong) != c.wrong {
+			if wrong := compare(t, pg, report.Floor); len(wrong) != c.wrong {
 				t.Errorf("want %d differences, have %q", c.wrong, wrong)
 			}
 		})

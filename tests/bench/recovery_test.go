@@ -5,49 +5,50 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemark-streams/tidemark/tests/bench/report"
+	"github.com/tidemark-streams/tidemark/tests/bench/workload"
 	"github.com/tidemark-streams/tidemark/tests/kit"
 )
 
 // BenchmarkRecovery kills Tidemark half way through a backlog, starts it again at
-// once, and measures to the first order beyond those that had been counted. All rows
-// must be right in the end.
+// once, and measures to the first row of a minute that had none. All rows must be right
+// in the end.
 func BenchmarkRecovery(b *testing.B) {
+	events, runs := setting(b, eventsEnv, million), setting(b, runsEnv, 5)
 	for range b.N {
-		d := &drains{B: b, kafka: kit.Kafka(b)}
-		d.load(setting(b, eventsEnv, 1_000_000))
-		pg := d.database()
-		c := d.command(pg, 0, "--stop-at-end")
-		all := d.counted(pg, "oracle.funnel")
-		first := kit.Start(b, c)
-		for d.counted(pg, "order_funnel") < all/2 {
-			if !first.Running() {
-				b.Fatal("it ended before half of the orders were counted")
-			}
-			time.Sleep(20 * time.Millisecond)
+		d := newDrains(b)
+		d.load(workload.Config{Events: events}, defaultPartitions)
+		var all []report.Recovery
+		for range runs {
+			all = append(all, d.recovery())
 		}
-		first.Signal(b, syscall.SIGKILL)
-		first.Wait(b, patience)
-		before, began := d.counted(pg, "order_funnel"), time.Now()
-		second := kit.Start(b, c)
-		for d.counted(pg, "order_funnel") <= before && second.Running() {
-			time.Sleep(20 * time.Millisecond)
-		}
-		recovered := time.Since(began)
-		if r := second.Wait(b, patience); r.Code != 0 {
-			b.Fatalf("exit code %d", r.Code)
-		}
-		d.check(pg, tidemarkEngine)
+		measured.Recovery = all
 		b.ReportMetric(0, "ns/op") // a run's own time says nothing
-		b.ReportMetric(float64(recovered.Milliseconds()), "ms-to-new-rows")
-		b.ReportMetric(float64(before)/float64(all), "share-at-kill")
+		b.ReportMetric(1000*report.MedianOf(all, func(r report.Recovery) float64 { return r.Seconds }), "ms-to-new-rows")
 	}
 }
 
-// counted is how many orders a table has.
-func (d *drains) counted(pg *kit.Database, table string) (n int64) {
+func (d *drains) recovery() report.Recovery {
 	d.Helper()
-	if err := pg.DB.QueryRowContext(d.Context(), "select coalesce(sum(total_orders), 0) from "+table).Scan(&n); err != nil {
-		d.Fatal(err)
+	pg := d.database()
+	c := d.command(pg, "--stop-at-end")
+	rows := progress{d, pg, "order_funnel", d.group}
+	var begin, end int64
+	query(d, pg, "select min(minute), max(minute) from oracle.funnel", nil, &begin, &end)
+	first := kit.Start(d, c)
+	for rows.newest() < (begin+end)/2 {
+		if !first.Running() {
+			d.Fatal("it ended before half of the minutes had rows")
+		}
+		time.Sleep(glance)
 	}
-	return n
+	first.Signal(d, syscall.SIGKILL)
+	first.Wait(d, patience)
+	killed := float64(rows.newest()-begin) / float64(end-begin)
+	second, took := rows.restart(c)
+	if r := second.Wait(d, patience); r.Code != 0 {
+		d.Fatalf("exit code %d", r.Code)
+	}
+	d.check(pg, report.Tidemark)
+	return report.Recovery{Events: d.events, Killed: killed, Seconds: took.Seconds()}
 }

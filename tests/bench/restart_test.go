@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"github.com/tidemark-streams/tidemark/tests/bench/report"
 	"github.com/tidemark-streams/tidemark/tests/kit"
 )
 
@@ -33,6 +33,7 @@ func newSite(b *testing.B) *site {
 	s.kafka.Reset(b, 0)
 	s.run("topics", "create", "--partitions", "3")
 	s.run("db", "migrate")
+	describe(b, s.pg)
 	return s
 }
 
@@ -54,74 +55,65 @@ func (s *site) kill(p *kit.Process) {
 	p.Wait(s, patience)
 }
 
-// rows is how many windows of the funnel there are.
-func (s *site) rows() (n int) {
+// await waits until the windows have come so many minutes further.
+func (s *site) await(minutes int64) {
 	s.Helper()
-	if err := s.pg.DB.QueryRowContext(s.Context(), "select count(*) from funnel_windows").Scan(&n); err != nil {
-		s.Fatal(err)
-	}
-	return n
+	rows := s.progress()
+	from := rows.newest()
+	kit.Eventually(s, patience, func() (bool, string) {
+		n := rows.newest()
+		return from > 0 && n-from >= minutes || from == 0 && n > 0, fmt.Sprintf("the last window is that of minute %d", n)
+	})
 }
 
-// await waits until there are more than n windows.
-func (s *site) await(n int) {
-	s.Helper()
-	for began := time.Now(); s.rows() <= n; time.Sleep(5 * time.Millisecond) {
-		if time.Since(began) > patience {
-			s.Fatalf("no more than %d rows after %v", n, patience)
-		}
-	}
-}
-
-// median of an odd number of times, in milliseconds.
-func median(times []time.Duration) float64 {
-	slices.Sort(times)
-	return float64(times[len(times)/2].Milliseconds())
-}
+func (s *site) progress() progress { return progress{s, s.pg, "funnel_windows", "tidemark-funnel"} }
 
 // BenchmarkRestart kills the consumer while orders come in, starts it again, and
 // measures from the start of the process to the first new row: with its local
 // store, and with the state in the changelog only.
 func BenchmarkRestart(b *testing.B) {
-	const orders, kills = 30_000, 5
+	const orders, kills, day = 30_000, 5, 1440
 	s := newSite(b)
 	dir := filepath.Join(b.TempDir(), "dataset")
 	s.run("generate", "--orders", fmt.Sprint(orders), "--seed", "1", "--out", dir)
 	for range b.N {
 		// Two years in about two minutes.
 		producer := s.start("produce", "--dataset-dir", dir, "--speed", "500000")
-		consumer := s.start("consume", "--no-console")
-		s.await(500)
+		consume := kit.Command{Args: []string{"consume", "--no-console"}, Env: s.env}
+		consumer := kit.Start(s, consume)
+		s.await(0)
 		measure := func(prepare func()) float64 {
-			var times []time.Duration
+			var times []float64
 			for range kills {
-				s.await(s.rows() + 300)
+				s.await(7 * day)
 				s.kill(consumer)
 				prepare()
-				n := s.rows()
-				began := time.Now()
-				consumer = s.start("consume", "--no-console")
-				s.await(n)
-				times = append(times, time.Since(began))
+				var took time.Duration
+				consumer, took = s.progress().restart(consume)
+				times = append(times, 1000*took.Seconds())
 			}
 			if !producer.Running() {
 				b.Fatal("the producer was done before the last restart")
 			}
-			return median(times)
+			return report.Median(times)
 		}
-		b.ReportMetric(measure(func() {}), "ms/restart-with-store")
-		b.ReportMetric(measure(func() {
-			// The instance id stays: the machine is the same, its disk was lost.
-			stores, err := filepath.Glob(filepath.Join(s.state, "*", "[0-9]*"))
-			if err != nil || len(stores) == 0 {
-				b.Fatal(stores, err)
-			}
-			for _, dir := range stores {
-				if err := os.RemoveAll(dir); err != nil {
-					b.Fatal(err)
+		measured.Restart = &report.Restart{
+			WithStore: measure(func() {}),
+			FromChangelog: measure(func() {
+				// The instance id stays: the machine is the same, its disk was lost.
+				stores, err := filepath.Glob(filepath.Join(s.state, "*", "[0-9]*"))
+				if err != nil || len(stores) == 0 {
+					b.Fatal(stores, err)
 				}
-			}
-		}), "ms/restart-from-changelog")
+				for _, dir := range stores {
+					if err := os.RemoveAll(dir); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}),
+		}
+		b.ReportMetric(measured.Restart.WithStore, "ms/restart-with-store")
+		b.ReportMetric(measured.Restart.FromChangelog, "ms/restart-from-changelog")
 		s.kill(producer)
 		s.kill(consumer)
 	}
@@ -148,15 +140,21 @@ func BenchmarkRestoreMillion(b *testing.B) {
 	s.run("generate", "--orders", fmt.Sprint(orders), "--seed", "1", "--out", dir)
 	s.run("produce", "--dataset-dir", dir, "--speed", "max")
 	s.run("consume", "--no-console", "--stop-at-end", "--streams", streams)
+	var took time.Duration
 	for range b.N {
 		if err := os.RemoveAll(s.state); err != nil {
 			b.Fatal(err)
 		}
 		b.ResetTimer()
+		began := time.Now()
 		consumer := s.start("consume", "--no-console", "--streams", streams)
-		kit.Eventually(b, patience, func() (bool, string) {
-			return len(restored.FindAllString(consumer.Output(), -1)) == 3, consumer.Output()
-		})
+		for len(restored.FindAllString(consumer.Output(), -1)) < defaultPartitions {
+			if !consumer.Running() {
+				b.Fatal("it ended before every task was restored")
+			}
+			time.Sleep(glance)
+		}
+		took = time.Since(began)
 		b.StopTimer()
 		s.kill(consumer)
 	}
@@ -171,5 +169,6 @@ func BenchmarkRestoreMillion(b *testing.B) {
 		start, _ := starts.Lookup(o.Topic, o.Partition)
 		keys += o.Offset - start.Offset
 	})
+	measured.Restore = &report.Restore{Records: keys, Seconds: took.Seconds()}
 	b.ReportMetric(float64(keys), "changelog-records")
 }

@@ -18,7 +18,7 @@ func childrenCPU(tb testing.TB) float64 {
 	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u); err != nil {
 		tb.Fatal(err)
 	}
-	return seconds(time.Duration(u.Utime.Nano() + u.Stime.Nano()))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 // machineCPU is the CPU time in seconds that the whole machine has used, 0 where it

@@ -24,13 +24,14 @@ var shared struct {
 	atEnd []func()
 }
 
-// Main runs the tests of a package, then ends the shared servers and removes
-// their data. Use it as the whole body of TestMain.
-func Main(m *testing.M) {
-	os.Exit(run(m))
+// Main runs the tests of a package, then closing, then ends the shared servers and
+// removes their data. An error of closing fails the run. Use it as the whole body of
+// TestMain.
+func Main(m *testing.M, closing ...func() error) {
+	os.Exit(run(m, closing))
 }
 
-func run(m *testing.M) int {
+func run(m *testing.M, closing []func() error) int {
 	dir, err := os.MkdirTemp("", "tidemark-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "kit:", err)
@@ -54,7 +55,14 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, "kit:", err)
 		}
 	}()
-	return m.Run()
+	code := m.Run()
+	for _, closes := range closing {
+		if err := closes(); err != nil {
+			fmt.Fprintln(os.Stderr, "kit:", err)
+			code = 1
+		}
+	}
+	return code
 }
 
 // Scratch makes an empty folder that lives as long as the test binary and that

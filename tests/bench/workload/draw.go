@@ -55,11 +55,15 @@ func (d *draws) freight() int64 { return cents(8 + 15*d.ExpFloat64()) }
 
 func cents(amount float64) int64 { return int64(math.Round(100 * amount)) }
 
-// delay is how long after its order a payment comes, in milliseconds: half come
-// within 20 minutes, some take days.
-func (d *draws) delay() int64 {
+// delay is how long after its order a payment comes, in milliseconds, at most five
+// days: half come within 20 minutes, some take days; or, where they are late, evenly.
+func (d *draws) delay(late bool) int64 {
+	const most = 5*Day - maxSpread
+	if late {
+		return d.Int64N(most)
+	}
 	median := float64(20 * Minute)
-	return min(int64(median*math.Exp(3.653*d.NormFloat64())), 5*Day-maxSpread)
+	return min(int64(median*math.Exp(3.653*d.NormFloat64())), most)
 }
 
 // maxSpread is how far apart the payments of one order may lie.

@@ -29,6 +29,17 @@ func newOracle() *Oracle {
 	return &Oracle{orders: map[int64]*cohort{}, payments: map[paymentKey]*payment{}}
 }
 
+// Rows is how many rows there are.
+func (o *Oracle) Rows() (n int64) {
+	for _, c := range o.orders {
+		n++
+		if c.value > 0 {
+			n++
+		}
+	}
+	return n + int64(len(o.payments))
+}
+
 func (o *Oracle) order(t int64, items, paid bool, value int64) {
 	c := o.orders[t/Minute]
 	if c == nil {

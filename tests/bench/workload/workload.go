@@ -1,7 +1,8 @@
 // Package workload makes the events of the throughput benchmark and, while it makes
 // them, the rows that must come of them.
 //
-// Orders are spread evenly over 30 days; about 0.9 items and 1 payment follow each.
+// Orders are spread evenly over 30 days, or as Config says; about 1 item and 1 payment
+// follow each.
 // 2 % of the records come twice, 1 % stand up to a minute too late in their topic, and
 // 0.5 % of the orders never come while their items and payments do. Three results are
 // asked for, all by minute: how many orders there were, with items and with payments
@@ -12,22 +13,33 @@
 // measured.
 package workload
 
-import "container/heap"
+import (
+	"cmp"
+	"container/heap"
+	"math"
+)
 
 // Times are in milliseconds.
 const (
 	Minute = int64(60_000)
 	Day    = 1440 * Minute
 
-	begin  = int64(1_514_764_800_000) // 2018-01-01T00:00:00Z
-	length = 30 * Day
-	slot   = 60 * Minute
+	begin = int64(1_514_764_800_000) // 2018-01-01T00:00:00Z
+	slot  = 60 * Minute
 
-	recordsPerOrder = 3.213
+	defaultSpan = 30 * Day
+	// Within is how long after its order an item or a payment joins it: so long an
+	// engine has to remember the order.
+	Within = 7 * Day
+
 	displaced       = 0.01
 	repeated        = 0.02
 	orphaned        = 0.005
 	maxDisplacement = Minute
+
+	recordsPerOrder = 3.213
+	// hotItems are the items that a hot order has more than others.
+	hotShare, hotItems = 0.01, 75
 )
 
 // Record is what goes to Kafka. Its bytes are the receiver's.
@@ -43,6 +55,36 @@ type Config struct {
 	Events  int // about how many records in all
 	Seed    uint64
 	Schemas string // folder of the Avro schemas
+
+	// Span is the time over which the orders are spread, 30 days where it is 0. The
+	// shorter it is, the more orders have to be remembered at a time.
+	Span int64
+	// Hot gives so many items to 1 % of the orders that 20 % of the events are theirs.
+	Hot bool
+	// LateApprovals spreads the payments evenly over the five days after their orders.
+	LateApprovals bool
+}
+
+// orders is how many orders make about so many events.
+func (c Config) orders() int64 {
+	perOrder := recordsPerOrder
+	if c.Hot {
+		perOrder += hotShare * hotItems * (1 + repeated)
+	}
+	return int64(float64(c.Events) / perOrder)
+}
+
+func (c Config) span() int64 { return cmp.Or(c.Span, defaultSpan) }
+
+// LiveOrders is about how many orders have to be remembered at a time, at most.
+func (c Config) LiveOrders() int64 {
+	return int64(float64(c.orders()) * min(1, float64(Within)/float64(c.span())))
+}
+
+// SpanFor is the span that makes LiveOrders about so many; it is at least Within, the
+// time of all orders.
+func (c Config) SpanFor(live int64) int64 {
+	return max(Within, int64(float64(Within)*float64(c.orders())/float64(live)))
 }
 
 // Make hands every record to send, in the order of the topics, and returns the rows
@@ -53,9 +95,8 @@ func Make(cfg Config, send func(Record)) (*Oracle, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &maker{draws: newDraws(cfg.Seed), headers: h, oracle: newOracle()}
-	orders := int64(float64(cfg.Events) / recordsPerOrder)
-	const slots = length / slot
+	m := &maker{Config: cfg, draws: newDraws(cfg.Seed), headers: h, oracle: newOracle()}
+	orders, slots := cfg.orders(), max(cfg.span()/slot, 1)
 	for s := range slots {
 		for range orders*(s+1)/slots - orders*s/slots {
 			m.order(begin + s*slot + m.Int64N(slot))
@@ -63,11 +104,12 @@ func Make(cfg Config, send func(Record)) (*Oracle, error) {
 		// Nothing of a later slot comes before its start.
 		m.sendUntil(begin+(s+1)*slot, send)
 	}
-	m.sendUntil(begin+2*length, send)
+	m.sendUntil(math.MaxInt64, send)
 	return m.oracle, nil
 }
 
 type maker struct {
+	Config
 	*draws
 	headers map[string][]byte
 	oracle  *Oracle
@@ -90,19 +132,23 @@ func (m *maker) order(t int64) {
 		m.place(Orders, t, id, e)
 	}
 	items, payments := m.pick(.09, .91*.84, .91*.12, .91*.03, .91*.01), m.pick(.02, .98*.94, .98*.05, .98*.01)
-	value, total := m.items(t, id, items)
-	m.payments(t+m.delay(), id, payments, total)
+	spread := Minute
+	if m.Hot && m.Float64() < hotShare {
+		items, spread = items+hotItems, Day
+	}
+	value, total := m.items(t, spread, id, items)
+	m.payments(t+m.delay(m.LateApprovals), id, payments, total)
 	if known {
 		m.oracle.order(t, items > 0, payments > 0, value)
 	}
 }
 
 // items makes the items of an order, and returns their prices' sum without and with freight.
-func (m *maker) items(t int64, order string, n int) (value, total int64) {
+func (m *maker) items(t, spread int64, order string, n int) (value, total int64) {
 	for k := range n {
 		price, freight := m.price(), m.freight()
 		value, total = value+price, total+price+freight
-		at := t + m.Int64N(Minute)
+		at := t + m.Int64N(spread)
 		e := m.event(Items, at, order)
 		e.long(int64(k + 1))
 		e.some()

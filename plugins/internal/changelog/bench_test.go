@@ -3,6 +3,7 @@ package changelog
 import (
 	"context"
 	"encoding/binary"
+	"iter"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -33,14 +34,7 @@ func BenchmarkRestore(b *testing.B) {
 			changes[i] = state.Change{Key: binary.BigEndian.AppendUint64([]byte("join\x00anchors\x00"), id), Value: value}
 			done++
 		}
-		each := func(yield func(key, value []byte) bool) {
-			for _, c := range changes {
-				if !yield(c.Key, c.Value) {
-					return
-				}
-			}
-		}
-		if err := l.Commit(ctx, each, marker(int64(done)), nil); err != nil {
+		if err := l.Commit(ctx, each(changes), marker(int64(done)), nil); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -64,4 +58,14 @@ func BenchmarkRestore(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(keys)*float64(b.N)/b.Elapsed().Seconds(), "keys/s")
+}
+
+func each(changes []state.Change) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		for _, c := range changes {
+			if !yield(c.Key, c.Value) {
+				return
+			}
+		}
+	}
 }

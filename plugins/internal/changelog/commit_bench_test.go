@@ -36,7 +36,7 @@ func BenchmarkCommit(b *testing.B) {
 		}
 		seq++
 		b.StartTimer()
-		if err := l.Commit(ctx, changes, marker(seq), nil); err != nil {
+		if err := l.Commit(ctx, each(changes), marker(seq), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

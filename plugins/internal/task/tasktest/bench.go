@@ -1,6 +1,7 @@
 package tasktest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -99,10 +100,11 @@ func bench(b *testing.B, stages []task.Stage) *pass {
 func (p *pass) drive(rows []event.Row, commit func()) {
 	for from := 0; from < len(rows); from += benchBatch {
 		batch := rows[from:min(from+benchBatch, len(rows))]
-		p.chain.FireUntil(batch[0].Watermark, &p.sink)
 		p.chain.Process(batch, &p.sink)
 		p.chain.Flush(batch[len(batch)-1].Watermark, &p.sink)
-		p.sink.Rows, p.sink.Rejects = p.sink.Rows[:0], p.sink.Rejects[:0]
+		p.sink.Own()
+		p.sink.Reset()
+		p.chain.Release()
 		if (from+benchBatch)%benchCommit == 0 {
 			commit()
 		}
@@ -121,9 +123,10 @@ func openLocal(b *testing.B, fs vfs.FS) *state.Local {
 func apply(b *testing.B, local *state.Local) (encoded, written time.Duration) {
 	b.Helper()
 	began := time.Now()
-	changes := local.Changes()
+	for range local.Changes() {
+	}
 	encoded = time.Since(began)
-	if err := local.Apply(changes, []byte("marker")); err != nil {
+	if err := errors.Join(local.Apply([]byte("marker")), local.Write()); err != nil {
 		b.Fatal(err)
 	}
 	local.Shrink(benchCache / 2)

@@ -37,7 +37,9 @@ func (f *pieces) Drained(i int, merged int64) {
 type nowhere struct{}
 
 func (nowhere) Commit(context.Context, int64, []byte) error { return nil }
-func (nowhere) Ended(context.Context) error                 { return nil }
+func (nowhere) Write() error                                { return nil }
+
+func (nowhere) Ended(context.Context) error { return nil }
 
 // BenchmarkRunner is what the host's loop costs: it merges three partitions and drives
 // an operator that emits next to nothing; or, with every event passed on, what it costs

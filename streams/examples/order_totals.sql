@@ -1,6 +1,8 @@
 -- The tables of order_totals.yaml. `tidemark db migrate` makes those that every stream
 -- shares, tidemark_tasks and dead_letter_events.
 --
+-- Keys begin with what differs soonest: Postgres compares them for each row.
+--
 -- Each task writes rows of its own. What a minute comes to is their sum:
 --   select window_start, sum(gmv) from order_gmv group by window_start;
 
@@ -12,7 +14,7 @@ create table if not exists order_funnel (
     orders_with_items bigint not null,
     orders_paid bigint not null,
     seq bigint not null,
-    primary key (stream, task, window_start)
+    primary key (task, window_start, stream)
 ) with (fillfactor = 70);
 
 create table if not exists order_gmv (
@@ -21,7 +23,7 @@ create table if not exists order_gmv (
     window_start timestamptz not null,
     gmv numeric(15, 2) not null,
     seq bigint not null,
-    primary key (stream, task, window_start)
+    primary key (task, window_start, stream)
 ) with (fillfactor = 70);
 
 create table if not exists payment_totals (
@@ -32,5 +34,5 @@ create table if not exists payment_totals (
     payments bigint not null,
     total_value numeric(15, 2) not null,
     seq bigint not null,
-    primary key (stream, task, window_start, payment_type)
+    primary key (task, window_start, payment_type, stream)
 ) with (fillfactor = 70);

@@ -171,7 +171,7 @@ func TestBundleText(t *testing.T) {
 func TestRunnerSendsBundles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := rigOptions
-		opts.RowsPerMessage = 4
+		opts.RowsPerMessage, opts.BatchSize = 4, 4
 		g := newRig(t, opts)
 		g.confirming = []int{0, 1}
 		g.op.echo = true
@@ -185,7 +185,7 @@ func TestRunnerSendsBundles(t *testing.T) {
 		g.start()
 		b, last := g.take(), g.take()
 		g.notes.want(t, "0s begin 3 generation 7 seq 40",
-			`0s output [{"n":0},{"n":10},{"n":1},{"n":11}] [{"n":2},{"n":12}]`, `0s output [{"n":6}]`)
+			`0s output [{"n":0},{"n":10},{"n":1},{"n":11}]`, `0s output [{"n":2},{"n":12},{"n":6}]`)
 		last.Done(nil)
 		time.Sleep(time.Minute)
 		g.notes.want(t) // the first batch may still be refused

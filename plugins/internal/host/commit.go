@@ -12,8 +12,10 @@ import (
 // commit makes sure that the outputs have taken everything that follows from what
 // was merged so far, then that the state behind it lasts, and tells the ledgers.
 // Output first, then state: a crash in between repeats output, and never loses it.
+//
+// Windows that have changed and were not emitted are none of its business: they are open
+// in the state as well, and so the next run emits them.
 func (r *Runner) commit(ctx context.Context) error {
-	r.task.Flush(&r.sink)
 	r.stamp()
 	if fault.On(fault.StateFirst) {
 		if err := r.keep(ctx); err != nil {
@@ -77,8 +79,7 @@ func (r *Runner) advance(ctx context.Context, w event.Time) error {
 // outputs have taken all that was emitted is the state what they have. Windows that
 // changed meanwhile do no harm, as the next run emits all that are open.
 func (r *Runner) settle(ctx context.Context) error {
-	unsaid := len(r.pending) + len(r.sink.Rows) + len(r.sink.Rejects)
-	if r.over || unsaid > 0 || !r.inflight.none() {
+	if r.over || len(r.pending)+r.unsaid() > 0 || !r.inflight.none() {
 		return nil
 	}
 	if ctx.Err() != nil { // what is no longer in flight may have been refused
@@ -90,6 +91,7 @@ func (r *Runner) settle(ctx context.Context) error {
 // end is the last step of a bounded run: commit, then close everything that is
 // open as if event time had come to its end. The last part is not committed.
 func (r *Runner) end(ctx context.Context) error {
+	r.task.Flush(&r.sink)
 	if err := r.commit(ctx); err != nil {
 		return err
 	}

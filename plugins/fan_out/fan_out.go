@@ -80,8 +80,7 @@ func (f *FanOut) run(out *task.Output, do func(*task.Chain, *task.Sink)) {
 			f.rest = slices.Delete(f.rest, first, first+1)
 		}
 	}
-	clear(rows)
-	f.ends.Rows = rows[:0]
+	f.ends.Reset()
 }
 
 // span are the rows of one branch that are still to be emitted.

@@ -303,7 +303,7 @@ func (j *Join) emit(a *anchor, change string, w event.Time, source *event.Source
 	v := out.Values(len(s.Fields))
 	n := len(schema.Fields)
 	// What was packed here, or checked when it was read, can be unpacked.
-	_ = state.UnpackValues(packed, v[:n])
+	_ = event.Unpack(packed, v[:n])
 	v[n] = event.StringOf(change)
 	n++
 	for i := range j.cfg.Streams {

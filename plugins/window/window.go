@@ -63,10 +63,12 @@ type Window struct {
 	out   *event.Schema
 
 	panes  *state.Table[paneKey, pane]
-	open   map[event.Time][]*entry // the panes of each window that is open, by its start
+	open   map[event.Time]*openWindow // by its start
+	latest *openWindow                // that a row was added to, as most rows go where the last went
 	timers state.Timers[event.Time]
 	dirty  []*entry // with OnUpdate, those to emit
-	latest *entry   // the pane that was added to last, as most rows go where the last went
+	groups map[string]*groupOf
+	spare  []accumulator // room for those of new panes
 
 	samples []sample // what the row at hand offers to each aggregate
 	into    []target // the panes that it belongs to
@@ -86,9 +88,54 @@ type paneKey struct {
 }
 
 type pane struct {
-	group []event.Value
+	group []event.Value // shared by the panes of the group
 	acc   []accumulator
 	dirty bool // changed since it was emitted
+}
+
+// openWindow has the panes of a window that is open.
+type openWindow struct {
+	start   event.Time
+	panes   []*entry
+	byGroup map[string]*entry // nil while they are few
+	one     [1]*entry         // the first place of panes
+}
+
+// groupOf is a group as panes keep it, whichever window they are of.
+type groupOf struct {
+	key    string
+	values []event.Value
+}
+
+// maxGroups bounds how many groups are remembered while no pane has them.
+const maxGroups = 4096
+
+// fewPanes are looked through one by one.
+const fewPanes = 8
+
+func (o *openWindow) find(group string) *entry {
+	if o.byGroup != nil {
+		return o.byGroup[group]
+	}
+	for _, e := range o.panes {
+		if e.Key.group == group {
+			return e
+		}
+	}
+	return nil
+}
+
+func (o *openWindow) add(e *entry) {
+	o.panes = append(o.panes, e)
+	switch {
+	case o.byGroup != nil:
+		o.byGroup[e.Key.group] = e
+	case len(o.panes) > fewPanes:
+		o.byGroup = map[string]*entry{}
+		for _, e := range o.panes {
+			o.byGroup[e.Key.group] = e
+		}
+	}
 }
 
 // target is a pane that a row is to be added to, nil where it would be the first.
@@ -101,8 +148,9 @@ type target struct {
 func New(cfg Config, store state.Store) *Window {
 	w := &Window{
 		cfg: cfg, where: cfg.Where.Compile(), id: event.NewRef(cfg.ID),
-		panes:   state.NewTable(store, "panes", paneCodec{cfg.Aggregates}),
-		open:    map[event.Time][]*entry{},
+		panes:   state.NewTable(store, "panes", paneCodec{cfg.Aggregates}).Unindexed(),
+		open:    map[event.Time]*openWindow{},
+		groups:  map[string]*groupOf{},
 		samples: make([]sample, len(cfg.Aggregates)),
 	}
 	fields := []string{fieldStart, fieldEnd, fieldCloses}
@@ -188,7 +236,7 @@ func (w *Window) add(r *event.Row, out *task.Output) {
 	w.sample(r)
 	w.into = w.into[:0]
 	for start := last; start.Add(w.cfg.Size) > r.Time && !w.closed(start, mark); start = start.Add(-w.cfg.Slide) {
-		p := w.find(paneKey{start, group})
+		p := w.find(start, group)
 		if err := w.check(p); err != nil { // before any is added to
 			out.Reject(r, task.Invalid, err.Error())
 			return
@@ -197,7 +245,7 @@ func (w *Window) add(r *event.Row, out *task.Output) {
 	}
 	for _, t := range w.into {
 		if t.pane == nil {
-			t.pane = w.newPane(paneKey{t.start, group}, r)
+			t.pane = w.newPane(t.start, group, r)
 			w.addTo(t.pane, true)
 		} else {
 			w.addTo(t.pane, false)
@@ -213,11 +261,16 @@ func (w *Window) add(r *event.Row, out *task.Output) {
 	}
 }
 
-func (w *Window) find(k paneKey) *entry {
-	if w.latest == nil || w.latest.Key != k || !w.panes.Holds(w.latest) {
-		w.latest = w.panes.Find(k)
+// find is the pane of a group in a window, nil where there is none yet.
+func (w *Window) find(start event.Time, group string) *entry {
+	if w.latest == nil || w.latest.start != start {
+		o := w.open[start]
+		if o == nil {
+			return nil
+		}
+		w.latest = o
 	}
-	return w.latest
+	return w.latest.find(group)
 }
 
 // addTo adds what is sampled to one pane. A row that counts in none of its figures
@@ -332,36 +385,63 @@ func keyOf(v event.Value) string {
 }
 
 // newPane opens a pane for the group of r.
-func (w *Window) newPane(k paneKey, r *event.Row) *entry {
-	k.group = strings.Clone(k.group) // the row's text is borrowed
-	p := pane{acc: make([]accumulator, len(w.aggs))}
-	for _, g := range w.group {
-		p.group = append(p.group, g.Get(r).Clone())
+func (w *Window) newPane(start event.Time, group string, r *event.Row) *entry {
+	g := w.groups[group]
+	if g == nil {
+		g = w.newGroup(group, r)
 	}
-	e := w.panes.Put(k, p)
+	n := len(w.aggs)
+	if len(w.spare) < n {
+		w.spare = make([]accumulator, spareAccumulators*n)
+	}
+	p := pane{group: g.values, acc: w.spare[:n:n]}
+	w.spare = w.spare[n:]
+	e := w.panes.Add(paneKey{start, g.key}, p)
 	w.openPane(e)
-	w.latest = e
 	return e
+}
+
+const spareAccumulators = 64
+
+// newGroup clones what panes keep of a group: the row's texts are borrowed.
+func (w *Window) newGroup(key string, r *event.Row) *groupOf {
+	if len(w.groups) == maxGroups {
+		clear(w.groups)
+	}
+	g := &groupOf{key: strings.Clone(key)}
+	for _, f := range w.group {
+		g.values = append(g.values, f.Get(r).Clone())
+	}
+	w.groups[g.key] = g
+	return g
 }
 
 // openPane files a pane under its window, and sets the window's timer with the first.
 func (w *Window) openPane(e *entry) {
 	start := e.Key.start
-	if _, ok := w.open[start]; !ok {
+	o := w.open[start]
+	if o == nil {
+		o = &openWindow{start: start}
+		o.panes = o.one[:0]
+		w.open[start] = o
 		// The bound is exclusive: at watermark = closesAt the window is closed.
 		w.timers.Set(w.closesAt(start)-1, start)
 	}
-	w.open[start] = append(w.open[start], e)
+	o.add(e)
+	w.latest = o
 }
 
 // Advance closes the windows that end before the watermark.
 func (w *Window) Advance(mark event.Time, out *task.Output) {
 	for at := w.timers.Next(); at < mark; at = w.timers.Next() {
 		start, _ := w.timers.Pop(at)
-		panes := w.open[start]
+		o := w.open[start]
 		delete(w.open, start)
-		slices.SortFunc(panes, byPane)
-		for _, e := range panes {
+		if w.latest == o {
+			w.latest = nil
+		}
+		slices.SortFunc(o.panes, byPane)
+		for _, e := range o.panes {
 			if e.Value.dirty {
 				w.emit(e, at, out)
 			}

@@ -37,18 +37,14 @@ func AppendText(b []byte, s string) []byte {
 }
 
 // Reader reads what Append wrote. After the first error it returns zero values;
-// Err tells of it. What it returns shares no memory with the bytes, unless it is told to.
+// Err tells of it. What it returns shares no memory with the bytes.
 type Reader struct {
-	b     []byte
-	bad   bool
-	share bool
+	b   []byte
+	bad bool
 }
 
 // NewReader reads b.
 func NewReader(b []byte) *Reader { return &Reader{b: b} }
-
-// NewSharingReader reads b, which nobody changes any more: texts share its memory.
-func NewSharingReader(b []byte) *Reader { return &Reader{b: b, share: true} }
 
 // Err is ErrCorrupt when something could not be read, or bytes are left over.
 func (r *Reader) Err() error {
@@ -108,12 +104,62 @@ func (r *Reader) Bytes(n int) []byte {
 }
 
 // Text reads a text with its length.
-func (r *Reader) Text() string {
-	b := r.Bytes(r.Count())
-	if r.share && len(b) > 0 {
-		return unsafe.String(&b[0], len(b))
+func (r *Reader) Text() string { return string(r.Bytes(r.Count())) }
+
+// Unpack reads values that stand one behind the other and end where b does. Texts share
+// memory with b, which nobody changes any more. It does what a Reader does, and is what
+// rows of state are unpacked with.
+func Unpack(b []byte, values []Value) error {
+	for i := range values {
+		if len(b) == 0 {
+			return ErrCorrupt
+		}
+		v := Value{kind: Kind(b[0])}
+		b = b[1:]
+		n := 0
+		switch v.kind {
+		case Null:
+		case Bool, Int, Timestamp:
+			if v.num, n = binary.Varint(b); n <= 0 {
+				return ErrCorrupt
+			}
+		case Float:
+			if n = 8; len(b) < n {
+				return ErrCorrupt
+			}
+			v.num = int64(binary.LittleEndian.Uint64(b))
+		case Decimal:
+			if len(b) == 0 || b[0] > MaxScale {
+				return ErrCorrupt
+			}
+			v.scale = b[0]
+			b = b[1:]
+			if v.num, n = binary.Varint(b); n <= 0 {
+				return ErrCorrupt
+			}
+		case String, JSON:
+			size, k := uint64(0), 1
+			if len(b) > 0 && b[0] < 0x80 {
+				size = uint64(b[0]) // most are short
+			} else if size, k = binary.Uvarint(b); k <= 0 {
+				return ErrCorrupt
+			}
+			if size > uint64(len(b)-k) {
+				return ErrCorrupt
+			}
+			if n = k + int(size); size > 0 {
+				v.str = unsafe.String(&b[k], size)
+			}
+		default:
+			return ErrCorrupt
+		}
+		b = b[n:]
+		values[i] = v
 	}
-	return string(b)
+	if len(b) > 0 {
+		return ErrCorrupt
+	}
+	return nil
 }
 
 // Value reads a value.

@@ -71,3 +71,40 @@ func TestCorruptBytes(t *testing.T) {
 		}
 	})
 }
+
+// TestUnpackReadsAsAReaderDoes: of stored values, and of any other bytes, both read the
+// same or refuse the same.
+func TestUnpackReadsAsAReaderDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(0, 5).Draw(t, "n")
+		var b []byte
+		for range n {
+			b = rapid.Custom(drawValue).Draw(t, "value").Append(b)
+		}
+		switch rapid.IntRange(0, 3).Draw(t, "damage") {
+		case 0:
+			b = rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")
+		case 1:
+			b = b[:rapid.IntRange(0, len(b)).Draw(t, "cut")]
+		case 2:
+			if len(b) > 0 {
+				b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+			}
+		}
+		r := NewReader(b)
+		want := make([]Value, n)
+		for i := range want {
+			want[i] = r.Value()
+		}
+		got := make([]Value, n)
+		err := Unpack(b, got)
+		if (err != nil) != (r.Err() != nil) {
+			t.Fatalf("%x: Unpack says %v, a reader %v", b, err, r.Err())
+		}
+		for i := range want {
+			if err == nil && got[i] != want[i] {
+				t.Fatalf("%x: value %d is %+v, a reader has %+v", b, i, got[i], want[i])
+			}
+		}
+	})
+}

@@ -100,17 +100,7 @@ func (s *Schemas) CheckRow(row []byte) error {
 	if schema == nil {
 		return event.ErrCorrupt
 	}
-	return UnpackValues(packed, make([]event.Value, len(schema.Fields)))
-}
-
-// UnpackValues reads the values of a row, all that are stored. Texts share memory with
-// what is read, which must not change any more.
-func UnpackValues(packed []byte, values []event.Value) error {
-	r := event.NewSharingReader(packed)
-	for i := range values {
-		values[i] = r.Value()
-	}
-	return r.Err()
+	return event.Unpack(packed, make([]event.Value, len(schema.Fields)))
 }
 
 // AppendSource appends the place of a record: topic, partition, offset.

@@ -20,12 +20,13 @@ type Table[K comparable, V any] struct {
 	name  string
 	codec Codec[K, V]
 	shelf Shelf
-	hot   map[K]*Entry[K, V]
-	dirty []*Entry[K, V] // changed since Changes handed them out
-	batch []*Entry[K, V] // handed out for a commit that has not come about
-	out   []*Entry[K, V] // handed out, and the shelf may not know it yet
-	away  Index          // the hashes of the keys that are on the shelf only
-	size  int            // estimated bytes of the hot keys
+	hot   map[K]*Entry[K, V] // nil where the operator finds its entries itself
+	n     int                // hot keys
+	dirty []*Entry[K, V]     // changed since Changes handed them out
+	batch []*Entry[K, V]     // handed out for a commit that has not come about
+	out   []*Entry[K, V]     // handed out, and the shelf may not know it yet
+	away  Index              // the hashes of the keys that are on the shelf only
+	size  int                // estimated bytes of the hot keys
 	cache bool
 	buf   []byte
 	err   error
@@ -69,11 +70,18 @@ func (t *Table[K, V]) Cached() *Table[K, V] {
 	return t
 }
 
+// Unindexed is for an operator that finds its entries itself: it may Add keys that are
+// not there and Remove entries, and Find, Put and Delete are not for it. All keys stay hot.
+func (t *Table[K, V]) Unindexed() *Table[K, V] {
+	t.hot = nil
+	return t
+}
+
 // Name is the table's name within its operator.
 func (t *Table[K, V]) Name() string { return t.name }
 
 // Len is the number of hot keys.
-func (t *Table[K, V]) Len() int { return len(t.hot) }
+func (t *Table[K, V]) Len() int { return t.n }
 
 // Size is about how many bytes the hot keys of a cached table take, 0 for others.
 func (t *Table[K, V]) Size() int {
@@ -149,12 +157,18 @@ func (t *Table[K, V]) fetch(k K) *Entry[K, V] {
 const onShelf = 1
 
 func (t *Table[K, V]) add(e *Entry[K, V]) {
-	t.hot[e.Key] = e
+	if t.hot != nil {
+		t.hot[e.Key] = e
+	}
+	t.n++
 	t.size += int(e.size)
 }
 
 func (t *Table[K, V]) remove(e *Entry[K, V]) {
-	delete(t.hot, e.Key)
+	if t.hot != nil {
+		delete(t.hot, e.Key)
+	}
+	t.n--
 	t.size -= int(e.size)
 	e.lost = true
 }
@@ -174,6 +188,15 @@ func (t *Table[K, V]) Put(k K, v V) *Entry[K, V] {
 		t.add(e)
 	}
 	e.Value, e.gone = v, false
+	t.Touch(e)
+	return e
+}
+
+// Add sets the value of a key that an unindexed table does not have. The table keeps
+// the key. Where it was removed a while ago, both entries are written in their order.
+func (t *Table[K, V]) Add(k K, v V) *Entry[K, V] {
+	e := &Entry[K, V]{Key: k, Value: v, size: sizeOf(0)}
+	t.add(e)
 	t.Touch(e)
 	return e
 }

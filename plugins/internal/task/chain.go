@@ -82,12 +82,20 @@ func (c *Chain) Advance(w event.Time, sink *Sink) {
 // that has left the chain may share them any more (Sink.Own).
 func (c *Chain) Release() {
 	for i := range c.stages {
-		c.outs[i].values.release()
+		out := &c.outs[i]
+		out.values.release()
+		if cap(out.rows) > keptRows {
+			out.rows = nil
+		}
 		if n, ok := c.stages[i].Op.(interface{ Release() }); ok {
 			n.Release()
 		}
 	}
 }
+
+// keptRows is how many rows an output keeps room for. When windows are flushed there
+// are many more for a moment.
+const keptRows = 4096
 
 // Flush makes every operator emit what has changed, upstream first, at watermark w.
 func (c *Chain) Flush(w event.Time, sink *Sink) {

@@ -129,6 +129,9 @@ func (s *Sink) Reset() {
 	clear(s.Rows)
 	clear(s.Rejects)
 	*s = Sink{Rows: s.Rows[:0], Rejects: s.Rejects[:0]}
+	if cap(s.Rows) > keptRows {
+		s.Rows = nil
+	}
 }
 
 // Reject is a row that no operator further down will see.
@@ -173,7 +176,7 @@ type arena struct {
 
 const (
 	arenaBlock  = 1024 // values of a block
-	arenaBlocks = 64   // kept for the next drive
+	arenaBlocks = 16   // kept for the next drive
 )
 
 func (a *arena) take(n int) []event.Value {

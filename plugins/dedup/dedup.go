@@ -73,6 +73,9 @@ func (d *Dedup) Bind(in task.Shape) (task.Shape, error) {
 	return in, nil
 }
 
+// Reads is the key, beside what is read of the events that pass.
+func (d *Dedup) Reads(next task.Fields) task.Fields { return next.And(task.FieldsOf(d.cfg.Key)) }
+
 // Restore fills the index from the chunks.
 func (d *Dedup) Restore() error {
 	var bad error

@@ -42,6 +42,22 @@ func (f *FanOut) Bind(in task.Shape) (task.Shape, error) {
 	return out, nil
 }
 
+// Reads is what any branch reads.
+func (f *FanOut) Reads(next task.Fields) task.Fields {
+	all := task.FieldsOf()
+	for _, b := range f.branches {
+		all = all.And(b.Reads(next))
+	}
+	return all
+}
+
+// Prune tells the branches.
+func (f *FanOut) Prune(next task.Fields) {
+	for _, b := range f.branches {
+		b.Prune(next)
+	}
+}
+
 // Restore restores every branch.
 func (f *FanOut) Restore() error {
 	for _, b := range f.branches {

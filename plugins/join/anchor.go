@@ -55,8 +55,10 @@ func (a *anchor) add(stream int) {
 }
 
 // source is the place of the record.
-func (a *anchor) source(streams int) *event.Source {
-	return state.ReadSource(event.NewReader(a.packed[countBytes*streams : a.row]))
+func (j *Join) source(a *anchor) *event.Source {
+	r := event.NewReader(a.packed[countBytes*len(j.cfg.Streams) : a.row])
+	r.Bytes(r.Count()) // the topic: anchors have one
+	return &event.Source{Topic: j.cfg.Anchor, Partition: int32(r.Uvarint()), Offset: r.Varint()}
 }
 
 // anchorCodec is the stored form of anchors. The key is the join's key. The value

@@ -70,10 +70,18 @@ type Join struct {
 	buf     []byte // for packing
 
 	shapes []shape
+	read   task.Fields   // what is read of the joined rows
+	values []event.Value // of an anchor, for unpacking
 }
 
-// shape is the schema of the rows that join an anchor with a child, nil for none.
-type shape struct{ anchor, child, joined *event.Schema }
+// shape is the schema of the rows that join an anchor with a child, nil for none, and
+// which values of each stand in them.
+type shape struct {
+	anchor, child, joined *event.Schema
+	fromAnchor, fromChild []int
+	change                bool
+	counts                []int // the streams whose counts stand in them
+}
 
 // child is a child event that waits for its anchor.
 type child struct {
@@ -142,9 +150,9 @@ func (j *Join) Bind(in task.Shape) (task.Shape, error) {
 				return out, fmt.Errorf("anchor: %s has a field %q, which the join sets itself", a.Name, f)
 			}
 		}
-		out.Schemas = append(out.Schemas, task.Known{Schema: j.shape(a, nil, "")})
+		out.Schemas = append(out.Schemas, task.Known{Schema: j.shape(a, nil, "").joined})
 		for i, c := range children {
-			out.Schemas = append(out.Schemas, task.Known{Schema: j.shape(a, c, j.cfg.Streams[streams[i]].Name)})
+			out.Schemas = append(out.Schemas, task.Known{Schema: j.shape(a, c, j.cfg.Streams[streams[i]].Name).joined})
 		}
 	}
 	return out, nil
@@ -166,27 +174,49 @@ func (j *Join) countFields() []string {
 	return names
 }
 
-// shape is the schema of the rows that join an anchor with a child; c is nil for
-// rows without one.
-func (j *Join) shape(a, c *event.Schema, stream string) *event.Schema {
+// Prune leaves out of the joined rows what nobody reads: they have the fields of two
+// events, and there are many of them. State keeps whole rows, so that what is read may
+// change.
+func (j *Join) Prune(next task.Fields) {
+	j.read, j.shapes = next, nil
+}
+
+// shape is what the rows look like that join an anchor with a child; c is nil for rows
+// without one.
+func (j *Join) shape(a, c *event.Schema, stream string) *shape {
 	for i := range j.shapes {
 		if s := &j.shapes[i]; s.anchor == a && s.child == c {
-			return s.joined
+			return s
 		}
 	}
-	fields := append(slices.Clone(a.Fields), changeField)
-	fields = append(fields, j.countFields()...)
+	s := shape{anchor: a, child: c}
+	var fields []string
+	for i, f := range a.Fields {
+		if j.read.Has(f) {
+			fields, s.fromAnchor = append(fields, f), append(s.fromAnchor, i)
+		}
+	}
+	if s.change = j.read.Has(changeField); s.change {
+		fields = append(fields, changeField)
+	}
+	for i, f := range j.countFields() {
+		if j.read.Has(f) {
+			fields, s.counts = append(fields, f), append(s.counts, i)
+		}
+	}
 	if c != nil {
-		for _, f := range c.Fields {
-			fields = append(fields, stream+"."+f)
+		for i, f := range c.Fields {
+			if f = stream + "." + f; j.read.Has(f) {
+				fields, s.fromChild = append(fields, f), append(s.fromChild, i)
+			}
 		}
 	}
+	s.joined = event.NewSchema(a.Name, fields...)
 	if len(j.shapes) == maxShapes {
 		j.shapes = j.shapes[:0] // rows of ever new shapes: forget rather than grow
 	}
-	s := event.NewSchema(a.Name, fields...)
-	j.shapes = append(j.shapes, shape{a, c, s})
-	return s
+	j.shapes = append(j.shapes, s)
+	return &j.shapes[len(j.shapes)-1]
 }
 
 // maxShapes bounds how many shapes of joined rows are remembered.
@@ -300,20 +330,29 @@ func (j *Join) emit(a *anchor, change string, w event.Time, source *event.Source
 	}
 	schema, packed := j.schemas.SplitRow(a.packed[a.row:])
 	s := j.shape(schema, cs, change)
-	v := out.Values(len(s.Fields))
-	n := len(schema.Fields)
-	// What was packed here, or checked when it was read, can be unpacked.
-	_ = event.Unpack(packed, v[:n])
-	v[n] = event.StringOf(change)
-	n++
-	for i := range j.cfg.Streams {
+	v := out.Values(len(s.joined.Fields))
+	n := 0
+	if len(s.fromAnchor) > 0 {
+		j.values = slices.Grow(j.values[:0], len(schema.Fields))[:len(schema.Fields)]
+		_ = event.Unpack(packed, j.values) // it was packed here, or checked when it was read
+		for _, i := range s.fromAnchor {
+			v[n] = j.values[i]
+			n++
+		}
+	}
+	if s.change {
+		v[n] = event.StringOf(change)
+		n++
+	}
+	for _, i := range s.counts {
 		v[n] = event.IntOf(a.count(i))
 		n++
 	}
-	if child != nil {
-		copy(v[n:], child.Values)
+	for _, i := range s.fromChild {
+		v[n] = child.Values[i]
+		n++
 	}
-	out.Emit(event.Row{Time: a.time, Watermark: w, Schema: s, Values: v, Source: source})
+	out.Emit(event.Row{Time: a.time, Watermark: w, Schema: s.joined, Values: v, Source: source})
 }
 
 func (j *Join) orphaned(r *event.Row) string {
@@ -337,7 +376,7 @@ func (j *Join) close(key string, t event.Time, out *task.Output) {
 	if e == nil {
 		return
 	}
-	j.emit(&e.Value, ChangeClosed, t, e.Value.source(len(j.cfg.Streams)), nil, out)
+	j.emit(&e.Value, ChangeClosed, t, j.source(&e.Value), nil, out)
 	j.anchors.Remove(e)
 }
 

@@ -213,6 +213,19 @@ func (w *Window) Bind(in task.Shape) (task.Shape, error) {
 	return task.Shape{Schemas: []task.Known{{Schema: w.out}}, Delay: delay}, nil
 }
 
+// Reads is what conditions, groups and aggregates read: rows are made of nothing else.
+func (w *Window) Reads(task.Fields) task.Fields {
+	names := append(w.cfg.Where.Fields(), w.cfg.GroupBy...)
+	for _, a := range w.cfg.Aggregates {
+		names = append(append(names, a.Where.Fields()...), a.Field)
+		switch a.Kind {
+		case First, Last, Collect:
+			names = append(names, w.cfg.ID)
+		}
+	}
+	return task.FieldsOf(names...)
+}
+
 // Process adds each row to its windows, and closes those that it comes behind.
 func (w *Window) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {

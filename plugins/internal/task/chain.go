@@ -19,7 +19,8 @@ type Chain struct {
 }
 
 // NewChain makes a chain and binds its operators to what is known of their input.
-// It returns what is known of the rows that leave it.
+// It returns what is known of the rows that leave it, all of whose fields are taken to be
+// read: who knows better tells it by Prune.
 func NewChain(stages []Stage, in Shape) (*Chain, Shape, error) {
 	c := &Chain{stages: stages, outs: make([]Output, len(stages))}
 	for i, s := range stages {
@@ -30,6 +31,7 @@ func NewChain(stages []Stage, in Shape) (*Chain, Shape, error) {
 		in = next
 		c.outs[i] = Output{label: s.Label, acct: &Account{Operator: s.Label}}
 	}
+	c.Prune(nil)
 	return c, in, nil
 }
 

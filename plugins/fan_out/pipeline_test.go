@@ -68,7 +68,7 @@ func run(t *rapid.T, topics [][]event.Row) (finals []string, sink task.Sink, acc
 		s := rapid.IntRange(0, 1).Draw(t, "topic")
 		for range rapid.IntRange(1, 10).Draw(t, "piece") {
 			if pushed[s] < len(topics[s]) {
-				k.Sources[s].Push(topics[s][pushed[s]])
+				k.Sources[s].Push(task.BatchOf(topics[s][pushed[s]]))
 				pushed[s]++
 			}
 		}

@@ -94,7 +94,7 @@ func (f *memoryFeed) Confirm() {}
 func (f *memoryFeed) Drained(i int, merged int64) {
 	for f.sent[i] < int64(len(f.rows[i])) && f.sent[i]-merged < fetchAhead {
 		to := min(f.sent[i]+fetchSize, int64(len(f.rows[i])))
-		f.run.Deliver(i, f.rows[i][f.sent[i]:to], to, false)
+		f.run.Deliver(i, task.BatchOf(f.rows[i][f.sent[i]:to]...), to, false)
 		if f.sent[i] = to; to == int64(len(f.rows[i])) {
 			f.run.Finish(i, to)
 		}

@@ -1,9 +1,11 @@
 package statefulkafka
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
 // source fetches the partitions of one run of a task. It has a client of its own,
@@ -168,9 +171,12 @@ func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 	if x.finished {
 		return
 	}
-	rows := make([]event.Row, 0, len(f.Records))
-	places := make([]event.Source, len(f.Records))
-	for k, r := range f.Records {
+	size := 0
+	for _, r := range f.Records {
+		size += len(r.Key) + len(r.Value)
+	}
+	records := task.NewBatch(x.topic, x.partition, len(f.Records), size)
+	for _, r := range f.Records {
 		if x.end >= 0 && r.Offset >= x.end {
 			x.position = x.end
 			break
@@ -182,16 +188,16 @@ func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 		if r.Attrs.IsControl() {
 			continue
 		}
-		places[k] = event.Source{Topic: x.topic, Partition: x.partition, Offset: r.Offset, Key: r.Key, Value: r.Value}
+		var headers []event.Header
 		for _, h := range r.Headers {
-			places[k].Headers = append(places[k].Headers, event.Header{Key: h.Key, Value: h.Value})
+			headers = append(headers, event.Header{Key: strings.Clone(h.Key), Value: bytes.Clone(h.Value)})
 		}
 		x.bytes += int64(len(r.Key) + len(r.Value))
-		rows = append(rows, event.Row{Time: event.TimeOf(r.Timestamp), Source: &places[k]})
+		records.Add(event.TimeOf(r.Timestamp), r.Offset, r.Key, r.Value, headers)
 	}
 	atEnd := f.HighWatermark == f.LastStableOffset && x.position == f.HighWatermark
-	s.runner.Deliver(i, rows, x.position, atEnd)
-	x.delivered += int64(len(rows))
+	s.runner.Deliver(i, records, x.position, atEnd)
+	x.delivered += int64(records.Len())
 	s.finishAtEnd(i, x)
 	if x.load() > hardLimit && !x.paused && !x.finished {
 		x.paused = true

@@ -26,7 +26,7 @@ func (f *pieces) Drained(i int, merged int64) {
 	const size, ahead = 1000, 8000
 	for end := int64(len(f.rows[i])); f.sent[i] < end && f.sent[i]-merged < ahead; {
 		to := min(f.sent[i]+size, end)
-		f.run.Deliver(i, f.rows[i][f.sent[i]:to], to, false)
+		f.run.Deliver(i, task.BatchOf(f.rows[i][f.sent[i]:to]...), to, false)
 		if f.sent[i] = to; to == end {
 			f.run.Finish(i, to)
 		}

@@ -105,8 +105,8 @@ type Runner struct {
 // delivery is news of one partition, in its order.
 type delivery struct {
 	part     int
-	rows     []event.Row
-	next     int64 // offset behind rows, 0 without
+	records  *task.Batch
+	next     int64 // offset behind them, 0 without
 	end      bool  // the broker confirmed that nothing follows
 	finished bool  // a bounded run reads no further
 }
@@ -127,11 +127,11 @@ func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, kee
 	return r
 }
 
-// Deliver hands records of partition i to the task. Next is the offset behind them
+// Deliver hands records of partition i, nil for none, to the task. Next is the offset behind them
 // and behind what else the partition holds there, such as control records. End tells
 // that the broker has confirmed the end at next.
-func (r *Runner) Deliver(i int, rows []event.Row, next int64, end bool) {
-	r.post(delivery{part: i, rows: rows, next: next, end: end})
+func (r *Runner) Deliver(i int, records *task.Batch, next int64, end bool) {
+	r.post(delivery{part: i, records: records, next: next, end: end})
 }
 
 // ConfirmEnd tells that the broker confirmed the end of partition i behind all that was delivered.
@@ -143,7 +143,7 @@ func (r *Runner) Finish(i int, next int64) { r.post(delivery{part: i, next: next
 
 func (r *Runner) post(d delivery) {
 	r.mu.Lock()
-	if confirmation := len(d.rows) == 0 && d.next == 0 && !d.finished; !confirmation || !r.ended[d.part] {
+	if confirmation := d.records.Len() == 0 && d.next == 0 && !d.finished; !confirmation || !r.ended[d.part] {
 		r.inbox = append(r.inbox, d)
 	} // else the inbox says so already: while the task stands, confirmations must not pile up
 	r.ended[d.part] = d.end
@@ -290,10 +290,10 @@ func (r *Runner) receive() {
 	settle := false
 	for _, d := range news {
 		s := r.task.Sources[d.part]
-		s.Push(d.rows...)
-		r.pushed[d.part] += int64(len(d.rows))
+		s.Push(d.records)
+		r.pushed[d.part] += int64(d.records.Len())
 		s.Reach(d.next)
-		if len(d.rows) > 0 {
+		if d.records.Len() > 0 {
 			r.idle.deliver(d.part, now)
 		}
 		if d.end {

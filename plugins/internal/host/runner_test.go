@@ -218,7 +218,7 @@ func (g *rig) start() {
 
 // deliver hands rows of partition i to the runner.
 func (g *rig) deliver(i int, rows []event.Row, end bool) {
-	g.run.Deliver(i, rows, rows[len(rows)-1].Source.Offset+1, end)
+	g.run.Deliver(i, task.BatchOf(rows...), rows[len(rows)-1].Source.Offset+1, end)
 }
 
 // rows makes n records, a millisecond apart from ms on, of partition i.

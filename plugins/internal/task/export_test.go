@@ -4,7 +4,7 @@ package task
 func (s *Source) Cap() int {
 	n := 0
 	for _, batch := range s.queue[:cap(s.queue)] {
-		n += len(batch)
+		n += batch.Len()
 	}
 	return n
 }

@@ -10,7 +10,7 @@ type Source struct {
 	// Identity tells the topic from any other of its name; it may be empty.
 	Identity string
 
-	queue [][]event.Row // batches as they were pushed; of the first one those from head on wait
+	queue []*Batch // of the first one, the records from head on wait
 	head  int
 	n     int     // how many wait
 	count *Counts // what became of its records at the input
@@ -35,26 +35,29 @@ type Source struct {
 func (s *Source) Len() int { return s.n }
 
 // Push takes records in the order of the partition and tells that it is not at its end.
-// The slice is the source's from now on.
-func (s *Source) Push(rows ...event.Row) {
-	if len(rows) > 0 {
-		s.queue = append(s.queue, rows)
-		s.n += len(rows)
+// The batch is the source's from now on.
+func (s *Source) Push(b *Batch) {
+	if b.Len() > 0 {
+		s.queue = append(s.queue, b)
+		s.n += b.Len()
 		s.atEnd, s.idle = false, false
 	}
 }
 
-// first is the record that is merged next; there is one.
-func (s *Source) first() *event.Row { return &s.queue[0][s.head] }
+// time is the event time of the record that is merged next; there is one.
+func (s *Source) time() event.Time { return s.queue[0].time(s.head) }
 
-// pop takes the first record off.
-func (s *Source) pop() {
+// pop takes the first record off. Its source is put into place.
+func (s *Source) pop(place *event.Source) event.Row {
+	b := s.queue[0]
+	r := b.row(s.head, place)
 	s.head++
 	s.n--
-	if s.head == len(s.queue[0]) {
+	if s.head == b.Len() {
 		s.queue[0] = nil
 		s.queue, s.head = s.queue[1:], 0
 	}
+	return r
 }
 
 // Reach tells that everything before the offset next was pushed.
@@ -111,7 +114,8 @@ type Task struct {
 	input     Account
 	any       bool
 
-	run []event.Row // rows that are merged and not yet driven through the chain
+	run    []event.Row    // rows that are merged and not yet driven through the chain
+	places []event.Source // where they come from
 }
 
 // New makes a task over chain. Sources stand in the order that breaks ties of event time.
@@ -152,7 +156,7 @@ func (t *Task) next() *Source {
 			}
 			continue
 		}
-		if at := s.first().Time; first == nil || at < earliest {
+		if at := s.time(); first == nil || at < earliest {
 			first, earliest = s, at
 		}
 	}
@@ -169,8 +173,11 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 		if s == nil {
 			break
 		}
-		r := *s.first()
-		s.pop()
+		if len(t.places) == cap(t.places) {
+			t.places = make([]event.Source, 0, limit) // the ones before stay where they are
+		}
+		t.places = t.places[:len(t.places)+1]
+		r := s.pop(&t.places[len(t.places)-1])
 		s.next = r.Source.Offset + 1
 		s.count[In]++
 		if r.Time > horizon {
@@ -218,6 +225,7 @@ func (t *Task) drive(sink *Sink) {
 		clear(t.run)
 		t.run = t.run[:0]
 	}
+	t.places = t.places[:0]
 	t.chain.Advance(t.watermark, sink)
 	t.release(sink)
 }

@@ -59,7 +59,7 @@ func TestBacklogIsDeterministic(t *testing.T) {
 			}
 			for range rapid.IntRange(1, 8).Draw(t, "piece") {
 				if pushed[s] < len(parts[s]) {
-					k.Sources[s].Push(parts[s][pushed[s]])
+					k.Sources[s].Push(task.BatchOf(parts[s][pushed[s]]))
 					pushed[s]++
 				}
 			}
@@ -118,7 +118,7 @@ func TestMergeIsByEventTime(t *testing.T) {
 		var all []event.Row
 		for s, rows := range parts {
 			for _, r := range rows {
-				k.Sources[s].Push(r)
+				k.Sources[s].Push(task.BatchOf(r))
 			}
 			k.Sources[s].Finish()
 			all = append(all, rows...)
@@ -189,7 +189,7 @@ func TestLiveRules(t *testing.T) {
 				i, s := pick(t)
 				r := record(i, n, event.Time(rapid.Int64Range(-40, 40).Draw(t, "at")), event.IntOf(rapid.Int64Range(0, 9).Draw(t, "timer")))
 				n++
-				k.Sources[i].Push(r)
+				k.Sources[i].Push(task.BatchOf(r))
 				s.queue, s.atEnd, s.idle = append(s.queue, r), false, false
 			},
 			"all at end": func(t *rapid.T) {
@@ -299,7 +299,7 @@ func TestRowsOutliveTheOperatorsMemory(t *testing.T) {
 		for n := range batch {
 			batch[n] = record(0, n, event.Time(i), event.Value{})
 		}
-		k.Sources[0].Push(batch...)
+		k.Sources[0].Push(task.BatchOf(batch...))
 		k.Step(100, event.MaxTime, &sink)
 		if i%3 == 0 {
 			kept = append(kept, sink.Rows...)
@@ -321,7 +321,7 @@ func TestQueueStaysBounded(t *testing.T) {
 	var sink task.Sink
 	s := k.Sources[0]
 	for i := range 200_000 {
-		s.Push(record(0, i, event.Time(i), event.Value{}))
+		s.Push(task.BatchOf(record(0, i, event.Time(i), event.Value{})))
 		if s.Len() > 100 {
 			k.Step(50, event.MaxTime, &sink)
 			sink, p.log = task.Sink{}, nil

@@ -4,8 +4,6 @@
 package task
 
 import (
-	"slices"
-
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
 
@@ -100,28 +98,46 @@ type Sink struct {
 	owned, ownedRejects int
 }
 
-// Own makes rows and rejects that came since the last call share no memory that a
-// chain may use again. Texts are not copied: they are never changed.
+// Own makes rows and rejects that came since the last call share no memory that a task
+// may use again. Texts are not copied: they are never changed.
 func (s *Sink) Own() {
-	s.owned = min(s.owned, len(s.Rows))
-	n := 0
-	for i := s.owned; i < len(s.Rows); i++ {
-		n += len(s.Rows[i].Values)
-	}
-	if n > 0 {
-		values := make([]event.Value, 0, n)
-		for i := s.owned; i < len(s.Rows); i++ {
-			at := len(values)
-			values = append(values, s.Rows[i].Values...)
-			s.Rows[i].Values = values[at:len(values):len(values)]
+	s.owned, s.ownedRejects = min(s.owned, len(s.Rows)), min(s.ownedRejects, len(s.Rejects))
+	rows, rejects := s.Rows[s.owned:], s.Rejects[s.ownedRejects:]
+	values, places := 0, len(rejects)
+	for i := range rows {
+		values += len(rows[i].Values)
+		if rows[i].Source != nil {
+			places++
 		}
 	}
-	s.owned = len(s.Rows)
-	s.ownedRejects = min(s.ownedRejects, len(s.Rejects))
-	for i := s.ownedRejects; i < len(s.Rejects); i++ {
-		s.Rejects[i].Row.Values = slices.Clone(s.Rejects[i].Row.Values)
+	for i := range rejects {
+		values += len(rejects[i].Row.Values)
 	}
-	s.ownedRejects = len(s.Rejects)
+	m := owned{make([]event.Value, 0, values), make([]event.Source, 0, places)}
+	for i := range rows {
+		m.own(&rows[i])
+	}
+	for i := range rejects {
+		m.own(&rejects[i].Row)
+	}
+	s.owned, s.ownedRejects = len(s.Rows), len(s.Rejects)
+}
+
+// owned is memory for what rows share.
+type owned struct {
+	values []event.Value
+	places []event.Source
+}
+
+func (m *owned) own(r *event.Row) {
+	if n := len(m.values); len(r.Values) > 0 {
+		m.values = append(m.values, r.Values...)
+		r.Values = m.values[n:len(m.values):len(m.values)]
+	}
+	if r.Source != nil {
+		m.places = append(m.places, *r.Source)
+		r.Source = &m.places[len(m.places)-1]
+	}
 }
 
 // Reset forgets all rows and rejects.

@@ -21,7 +21,7 @@ func TestResume(t *testing.T) {
 	}
 	push := func(tk *task.Task, i int, at event.Time, offset int64) {
 		s := tk.Sources[i]
-		s.Push(event.Row{Time: at, Source: &event.Source{Topic: s.Topic, Partition: 2, Offset: offset}})
+		s.Push(task.BatchOf(event.Row{Time: at, Source: &event.Source{Topic: s.Topic, Partition: 2, Offset: offset}}))
 	}
 	var sink task.Sink
 	old := newTask()

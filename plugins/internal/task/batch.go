@@ -1,0 +1,88 @@
+package task
+
+import "github.com/tidemark-streams/tidemark/plugins/internal/event"
+
+// Batch is a run of records of one partition that wait to be merged. Many wait at a
+// time, so they are packed: the collector finds nothing to look at in them. Rows are
+// made of them when their turn has come.
+type Batch struct {
+	topic     string
+	partition int32
+	records   []record
+	bytes     []byte // keys and values, one behind the other
+	headers   map[int][]event.Header
+	rows      []event.Row // in place of records: rows that were made already
+}
+
+// record is what is told of one; its key begins at at, and its value follows.
+type record struct {
+	time   event.Time
+	offset int64
+	at     uint32
+	key    int32 // length, none for null
+	value  int32
+}
+
+const none = -1
+
+// NewBatch makes a batch with room for so many records with so many bytes in all.
+func NewBatch(topic string, partition int32, records, bytes int) *Batch {
+	return &Batch{topic: topic, partition: partition, records: make([]record, 0, records), bytes: make([]byte, 0, bytes)}
+}
+
+// BatchOf makes a batch of rows, which are its own from now on.
+func BatchOf(rows ...event.Row) *Batch { return &Batch{rows: rows} }
+
+// Add appends a record, of which it keeps copies; headers become the batch's.
+func (b *Batch) Add(t event.Time, offset int64, key, value []byte, headers []event.Header) {
+	if len(headers) > 0 {
+		if b.headers == nil {
+			b.headers = map[int][]event.Header{}
+		}
+		b.headers[len(b.records)] = headers
+	}
+	r := record{time: t, offset: offset, at: uint32(len(b.bytes)), key: none, value: none}
+	if key != nil {
+		r.key = int32(len(key))
+		b.bytes = append(b.bytes, key...)
+	}
+	if value != nil {
+		r.value = int32(len(value))
+		b.bytes = append(b.bytes, value...)
+	}
+	b.records = append(b.records, r)
+}
+
+// Len is the number of records; a batch that is nil has none.
+func (b *Batch) Len() int {
+	if b == nil {
+		return 0
+	}
+	return len(b.records) + len(b.rows)
+}
+
+func (b *Batch) time(i int) event.Time {
+	if b.rows != nil {
+		return b.rows[i].Time
+	}
+	return b.records[i].time
+}
+
+// row makes the row of a record, whose source is put into place.
+func (b *Batch) row(i int, place *event.Source) event.Row {
+	if b.rows != nil {
+		return b.rows[i]
+	}
+	r := &b.records[i]
+	*place = event.Source{Topic: b.topic, Partition: b.partition, Offset: r.offset, Headers: b.headers[i]}
+	at := r.at
+	if r.key != none {
+		end := at + uint32(r.key)
+		place.Key, at = b.bytes[at:end:end], end
+	}
+	if r.value != none {
+		end := at + uint32(r.value)
+		place.Value = b.bytes[at:end:end]
+	}
+	return event.Row{Time: r.time, Source: place}
+}

@@ -211,7 +211,7 @@ func (l *Log) fence(ctx context.Context) (err error) {
 	opts := []kgo.Opt{
 		kgo.TransactionalID(l.cfg.TransactionalID),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
+		kgo.ProducerBatchCompression(kgo.SnappyCompression()),
 		kgo.ProducerLinger(0),
 	}
 	// A batch may be as large as the topic takes, as a value may need all of it.

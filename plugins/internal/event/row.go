@@ -45,6 +45,8 @@ type Source struct {
 	Key       []byte
 	Value     []byte
 	Headers   []Header
+	// Slot is a small number above 0 that is the topic's in its task, or 0.
+	Slot uint8
 }
 
 // Header is a header of a record.

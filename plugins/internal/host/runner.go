@@ -229,7 +229,7 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 			r.task.Flush(&r.sink)
 			emitted = now
 		}
-		if n == 0 || r.unsaid() >= r.opts.BatchSize || now.Sub(sent) >= sendEvery {
+		if n == 0 || r.unsaid() >= gather*r.opts.BatchSize || now.Sub(sent) >= sendEvery {
 			r.stamp()
 			if err := r.send(ctx); err != nil {
 				return false, err
@@ -262,6 +262,10 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 // sendEvery is how long what is emitted under load may wait for more: a few rows cost an
 // output nearly as much as many.
 const sendEvery = 100 * time.Millisecond
+
+// gather is how many batches are made at a time, as the rows of each operator go to a
+// table of their own.
+const gather = 4
 
 // unsaid is the number of rows and dead letters that are no messages yet.
 func (r *Runner) unsaid() int { return len(r.sink.Rows) + len(r.sink.Rejects) }

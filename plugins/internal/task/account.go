@@ -59,7 +59,11 @@ func (c Counts) String() string {
 type Account struct {
 	Operator string
 	topics   []*topicCounts
+	bySlot   [slots]*Counts // see event.Source
 }
+
+// slots that are looked up at once; topics beyond them are found by their names.
+const slots = 8
 
 type topicCounts struct {
 	topic string
@@ -72,7 +76,16 @@ func (a *Account) Add(s *event.Source, what Outcome, n int64) {
 	if s == nil {
 		return
 	}
-	a.of(s.Topic)[what] += n
+	if s.Slot == 0 || s.Slot >= slots {
+		a.of(s.Topic)[what] += n
+		return
+	}
+	c := a.bySlot[s.Slot]
+	if c == nil {
+		c = a.of(s.Topic)
+		a.bySlot[s.Slot] = c
+	}
+	c[what] += n
 }
 
 // of are the counts of a topic.

@@ -68,13 +68,13 @@ func (b *Batch) time(i int) event.Time {
 	return b.records[i].time
 }
 
-// row makes the row of a record, whose source is put into place.
-func (b *Batch) row(i int, place *event.Source) event.Row {
+// row makes the row of a record, whose source is put into place; slot is its topic's.
+func (b *Batch) row(i int, place *event.Source, slot uint8) event.Row {
 	if b.rows != nil {
 		return b.rows[i]
 	}
 	r := &b.records[i]
-	*place = event.Source{Topic: b.topic, Partition: b.partition, Offset: r.offset, Headers: b.headers[i]}
+	*place = event.Source{Topic: b.topic, Partition: b.partition, Offset: r.offset, Headers: b.headers[i], Slot: slot}
 	at := r.at
 	if r.key != none {
 		end := at + uint32(r.key)

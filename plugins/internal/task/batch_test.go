@@ -44,7 +44,7 @@ func TestRecordsComeOutAsTheyWentIn(t *testing.T) {
 				}
 				b.Add(event.Time(offset), offset, key, value, headers)
 				want = append(want, fmt.Sprintf("%d %#v", offset, event.Source{Topic: "t", Partition: 3, Offset: offset,
-					Key: append(key[:0:0], key...), Value: append(value[:0:0], value...), Headers: headers}))
+					Key: append(key[:0:0], key...), Value: append(value[:0:0], value...), Headers: headers, Slot: 1}))
 				for i := range key {
 					key[i]++
 				}

@@ -13,6 +13,7 @@ type Source struct {
 	queue []*Batch // of the first one, the records from head on wait
 	head  int
 	n     int     // how many wait
+	slot  uint8   // of the topic, 0 where there are too many
 	count *Counts // what became of its records at the input
 
 	// next is the offset behind the last record that was merged: where an earlier run
@@ -50,7 +51,7 @@ func (s *Source) time() event.Time { return s.queue[0].time(s.head) }
 // pop takes the first record off. Its source is put into place.
 func (s *Source) pop(place *event.Source) event.Row {
 	b := s.queue[0]
-	r := b.row(s.head, place)
+	r := b.row(s.head, place, s.slot)
 	s.head++
 	s.n--
 	if s.head == b.Len() {
@@ -124,8 +125,11 @@ func New(chain *Chain, sources []*Source, maxOutOfOrderness event.Duration) *Tas
 		Sources: sources, MaxOutOfOrderness: maxOutOfOrderness,
 		chain: chain, watermark: event.MinTime, input: Account{Operator: "input"},
 	}
-	for _, s := range sources {
+	for i, s := range sources {
 		s.seen = event.MinTime
+		if i+1 < slots {
+			s.slot = uint8(i + 1)
+		}
 		s.count = t.input.of(s.Topic)
 	}
 	return t

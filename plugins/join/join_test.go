@@ -264,3 +264,52 @@ func TestShapesStayBounded(t *testing.T) {
 		t.Errorf("%d shapes are kept", n)
 	}
 }
+
+// reading is an operator that reads some fields of the rows that it passes.
+type reading struct {
+	task.Stateless
+	fields task.Fields
+}
+
+func (reading) Bind(in task.Shape) (task.Shape, error) { return in, nil }
+
+func (r reading) Reads(task.Fields) task.Fields { return r.fields }
+
+func (reading) Process(rows []event.Row, out *task.Output) {
+	for i := range rows {
+		out.Pass(&rows[i])
+	}
+}
+
+// TestPrune: what somebody behind the join reads is what whole rows have, and what
+// nobody reads is not there.
+func TestPrune(t *testing.T) {
+	all := []string{"k", "n", "change", "items_count", "payments_count", "items.k", "items.price", "payments.n", "payments.k", "payments.ok"}
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := config(5, 10)
+		rows := schedule(t, cfg, 0)
+		read := task.FieldsOf(rapid.SliceOfDistinct(rapid.SampledFrom(all), rapid.ID[string]).Draw(t, "read")...)
+		join := func(fields task.Fields) []event.Row {
+			d := tasktest.New(t, task.Shape{}, task.Stage{Label: "op", Op: New(cfg, state.NewMemory())},
+				task.Stage{Label: "reading", Op: reading{fields: fields}})
+			for _, r := range rows {
+				d.Add(r)
+			}
+			d.End()
+			return d.Sink.Rows
+		}
+		whole, pruned := join(nil), join(read)
+		if len(whole) != len(pruned) {
+			t.Fatalf("%d rows, of which %d are left", len(whole), len(pruned))
+		}
+		for i := range whole {
+			w, p := &whole[i], &pruned[i]
+			for _, f := range all {
+				there := w.Schema.Index(f) >= 0 && read.Has(f)
+				if p.Schema.Index(f) >= 0 != there || there && p.Get(f) != w.Get(f) {
+					t.Fatalf("row %d, %s of %v: %v; whole: %v", i, f, p.Schema.Fields, p.Get(f), w.Get(f))
+				}
+			}
+		}
+	})
+}

@@ -105,7 +105,7 @@ A child joins its anchor when -`+"`before`"+` <= child time - anchor time <= `+"
 - for each child that joins and fits the stream's `+"`where`"+` (`+"`change`"+` is the stream's name; the child's fields stand under that name, e.g. `+"`this.items.price`"+`),
 - when its time ends, i.e. the watermark is later than anchor time + `+"`within`"+` (`+"`change`"+` is `+"`closed`"+`).
 
-Every row has the event time and the fields of the anchor, and for each stream a field `+"`NAME_count`"+`: the children that have joined so far, this one included.
+Every row has the event time and the fields of the anchor, and for each stream a field `+"`NAME_count`"+`: the children that have joined so far, this one included. Fields that no operator behind the join reads are left out where windows follow, whose rows are made of others; the state keeps all of them.
 
 A child that comes before its anchor is held until the anchor could no longer come in time (watermark > child time + `+"`before`"+`); it is an orphan then. A child of a known anchor outside the bounds is late. A second anchor of a key that is remembered is a duplicate. As rows may come `+"`within`"+` after their event time, windows behind a join stay open for as much longer.
 

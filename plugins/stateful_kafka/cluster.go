@@ -46,6 +46,8 @@ type cluster struct {
 
 	mu      sync.Mutex
 	sources map[int32]*source // that read now, by task
+
+	soft atomic.Int64 // limit of the records that wait, of each partition
 }
 
 // OnBrokerConnect is a hook of the clients: while all partitions stand at their end,
@@ -62,6 +64,7 @@ const connectTimeout = 15 * time.Second
 // connect finds the topics, and makes the changelog where it is missing.
 func connect(ctx context.Context, cfg config, log *service.Logger) (*cluster, error) {
 	c := &cluster{cfg: cfg, log: log, confirm: make(chan struct{}, 1), sources: map[int32]*source{}}
+	c.limit()
 	client, err := kgo.NewClient(c.options()...)
 	if err != nil {
 		return nil, refuse("%s: %w", fieldBrokers, err)
@@ -199,14 +202,19 @@ func (c *cluster) reads(s *source) (end func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sources[s.task] = s
+	c.limit()
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.sources[s.task] == s {
 			delete(c.sources, s.task)
+			c.limit()
 		}
 	}
 }
+
+// limit sets how many records may wait. The caller holds c.mu.
+func (c *cluster) limit() { c.soft.Store(softLimit(len(c.sources) * len(c.cfg.topics))) }
 
 // confirmPause is the least time between two questions for the ends.
 const confirmPause = 50 * time.Millisecond

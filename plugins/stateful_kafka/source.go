@@ -92,16 +92,23 @@ func (s *source) read(ctx context.Context) error {
 	return s.poll(ctx)
 }
 
-// Records of up to recordBytes that may wait in a task: beyond softLimit per partition on average the
-// source fetches only when its task starves; a partition beyond hardLimit is paused,
-// which throws away what was fetched for it, so that happens only when its
-// neighbours lag far behind in event time.
+// Records of up to recordBytes that may wait in the tasks of a process: beyond a
+// partition's soft limit, on average, a source fetches only when its task starves; a
+// partition beyond its hard limit is paused, which throws away what was fetched for it,
+// so that happens only when its neighbours lag far behind in event time.
 const (
-	softLimit   = 4096
-	hardLimit   = 8 * softLimit
-	pollLimit   = 8192
-	recordBytes = 512
+	waitingRecords = 36 << 10 // the soft limits of all partitions
+	mostWaiting    = 4096     // soft limit of a partition where there are few,
+	leastWaiting   = 512      // and where there are many
+	hardFactor     = 8        // a hard limit is as many soft ones
+	pollLimit      = 8192
+	recordBytes    = 512
 )
+
+// softLimit is that of each partition while the process has so many.
+func softLimit(partitions int) int64 {
+	return int64(min(max(waitingRecords/max(partitions, 1), leastWaiting), mostWaiting))
+}
 
 func (s *source) poll(ctx context.Context) error {
 	for {
@@ -153,7 +160,7 @@ func (s *source) full() bool {
 		n += x.load()
 		x.mu.Unlock()
 	}
-	return n >= int64(softLimit*len(s.parts))
+	return n >= s.cluster.soft.Load()*int64(len(s.parts))
 }
 
 // deliver hands the records of one partition to the task.
@@ -199,7 +206,7 @@ func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 	s.runner.Deliver(i, records, x.position, atEnd)
 	x.delivered += int64(records.Len())
 	s.finishAtEnd(i, x)
-	if x.load() > hardLimit && !x.paused && !x.finished {
+	if x.load() > hardFactor*s.cluster.soft.Load() && !x.paused && !x.finished {
 		x.paused = true
 		s.client.PauseFetchPartitions(map[string][]int32{x.topic: {x.partition}})
 	}
@@ -256,12 +263,12 @@ func (s *source) Drained(i int, merged int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.merged = merged
-	load := x.load()
-	if x.paused && !x.finished && load < hardLimit/2 {
+	load, soft := x.load(), s.cluster.soft.Load()
+	if x.paused && !x.finished && load < hardFactor/2*soft {
 		x.paused = false
 		s.client.ResumeFetchPartitions(map[string][]int32{x.topic: {x.partition}})
 	}
-	if load < softLimit {
+	if load < soft {
 		signal(s.hungry)
 	}
 }

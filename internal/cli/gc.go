@@ -11,7 +11,7 @@ import (
 // lives where that is more. Rows are short-lived: with little state, collecting in
 // proportion to it would be most of the work.
 const (
-	gcHeadroom = 96 << 20
+	gcHeadroom = 48 << 20
 	gcPercent  = 50
 )
 

@@ -2,12 +2,14 @@ package kit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -44,6 +46,24 @@ func (b *Broker) Reset(t testing.TB, partitions int32, topics ...string) {
 			t.Fatal("kit: deleting groups:", err)
 		}
 	}
+	// What a process had asked for when it ended may still come about.
+	for left := true; left; {
+		left = deleteTopics(ctx, t, admin)
+		time.Sleep(settling)
+		left = deleteTopics(ctx, t, admin) || left
+	}
+	if len(topics) > 0 {
+		b.create(ctx, t, admin, partitions, topics)
+	}
+}
+
+// settling is how long a request may take that nobody waits for.
+const settling = 150 * time.Millisecond
+
+// deleteTopics deletes all topics that are not Kafka's own, and tells whether there
+// were any.
+func deleteTopics(ctx context.Context, t testing.TB, admin *kadm.Client) bool {
+	t.Helper()
 	existing, err := admin.ListTopics(ctx)
 	if err != nil {
 		t.Fatal("kit: listing topics:", err)
@@ -54,18 +74,17 @@ func (b *Broker) Reset(t testing.TB, partitions int32, topics ...string) {
 			old = append(old, name)
 		}
 	}
-	if len(old) > 0 {
-		deleted, err := admin.DeleteTopics(ctx, old...)
-		if err == nil {
-			err = deleted.Error()
-		}
-		if err != nil {
-			t.Fatal("kit: deleting topics:", err)
-		}
+	if len(old) == 0 {
+		return false
 	}
-	if len(topics) > 0 {
-		b.create(ctx, t, admin, partitions, topics)
+	deleted, err := admin.DeleteTopics(ctx, old...)
+	if err == nil {
+		err = deleted.Error()
 	}
+	if err != nil && !errors.Is(err, kerr.UnknownTopicOrPartition) { // it was listed a moment too long
+		t.Fatal("kit: deleting topics:", err)
+	}
+	return true
 }
 
 // expel removes the static members of groups, who stay until their session ends when

@@ -2,7 +2,6 @@
 package window
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -78,64 +77,6 @@ type aggregate struct {
 	Aggregate
 	field *event.Ref
 	where *filter.Predicate
-}
-
-type entry = state.Entry[paneKey, pane]
-
-type paneKey struct {
-	start event.Time
-	group string
-}
-
-type pane struct {
-	group []event.Value // shared by the panes of the group
-	acc   []accumulator
-	dirty bool // changed since it was emitted
-}
-
-// openWindow has the panes of a window that is open.
-type openWindow struct {
-	start   event.Time
-	panes   []*entry
-	byGroup map[string]*entry // nil while they are few
-	one     [1]*entry         // the first place of panes
-}
-
-// groupOf is a group as panes keep it, whichever window they are of.
-type groupOf struct {
-	key    string
-	values []event.Value
-}
-
-// maxGroups bounds how many groups are remembered while no pane has them.
-const maxGroups = 4096
-
-// fewPanes are looked through one by one.
-const fewPanes = 8
-
-func (o *openWindow) find(group string) *entry {
-	if o.byGroup != nil {
-		return o.byGroup[group]
-	}
-	for _, e := range o.panes {
-		if e.Key.group == group {
-			return e
-		}
-	}
-	return nil
-}
-
-func (o *openWindow) add(e *entry) {
-	o.panes = append(o.panes, e)
-	switch {
-	case o.byGroup != nil:
-		o.byGroup[e.Key.group] = e
-	case len(o.panes) > fewPanes:
-		o.byGroup = map[string]*entry{}
-		for _, e := range o.panes {
-			o.byGroup[e.Key.group] = e
-		}
-	}
 }
 
 // target is a pane that a row is to be added to, nil where it would be the first.
@@ -397,53 +338,6 @@ func keyOf(v event.Value) string {
 	return v.Key()
 }
 
-// newPane opens a pane for the group of r.
-func (w *Window) newPane(start event.Time, group string, r *event.Row) *entry {
-	g := w.groups[group]
-	if g == nil {
-		g = w.newGroup(group, r)
-	}
-	n := len(w.aggs)
-	if len(w.spare) < n {
-		w.spare = make([]accumulator, spareAccumulators*n)
-	}
-	p := pane{group: g.values, acc: w.spare[:n:n]}
-	w.spare = w.spare[n:]
-	e := w.panes.Add(paneKey{start, g.key}, p)
-	w.openPane(e)
-	return e
-}
-
-const spareAccumulators = 64
-
-// newGroup clones what panes keep of a group: the row's texts are borrowed.
-func (w *Window) newGroup(key string, r *event.Row) *groupOf {
-	if len(w.groups) == maxGroups {
-		clear(w.groups)
-	}
-	g := &groupOf{key: strings.Clone(key)}
-	for _, f := range w.group {
-		g.values = append(g.values, f.Get(r).Clone())
-	}
-	w.groups[g.key] = g
-	return g
-}
-
-// openPane files a pane under its window, and sets the window's timer with the first.
-func (w *Window) openPane(e *entry) {
-	start := e.Key.start
-	o := w.open[start]
-	if o == nil {
-		o = &openWindow{start: start}
-		o.panes = o.one[:0]
-		w.open[start] = o
-		// The bound is exclusive: at watermark = closesAt the window is closed.
-		w.timers.Set(w.closesAt(start)-1, start)
-	}
-	o.add(e)
-	w.latest = o
-}
-
 // Advance closes the windows that end before the watermark.
 func (w *Window) Advance(mark event.Time, out *task.Output) {
 	for at := w.timers.Next(); at < mark; at = w.timers.Next() {
@@ -461,13 +355,6 @@ func (w *Window) Advance(mark event.Time, out *task.Output) {
 			w.panes.Remove(e)
 		}
 	}
-}
-
-func byPane(a, b *entry) int {
-	if a.Key.start != b.Key.start {
-		return cmp.Compare(a.Key.start, b.Key.start)
-	}
-	return strings.Compare(a.Key.group, b.Key.group)
 }
 
 // Flush emits the panes that have changed, by window and group.

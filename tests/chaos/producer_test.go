@@ -79,10 +79,17 @@ func (r *producer) pace() {
 	r.held = ahead
 }
 
-// runOut waits until everything is sent.
+// runOut waits until everything is sent, for as long as the replay gets on: it may lag
+// far behind its own pace.
 func (p *pipeline) runOut() {
 	p.Helper()
 	p.producer.share = 1
-	p.await("the end of the replay", func() bool { return !p.producer.Running() })
+	for sent, since := p.produced(), time.Now(); p.producer.Running(); p.sleep(tick) {
+		if n := p.produced(); n > sent {
+			sent, since = n, time.Now()
+		} else if time.Since(since) > patience {
+			p.Fatalf("the replay has stood still for %v at %d records", patience, n)
+		}
+	}
 	p.succeeds(p.producer.Process)
 }

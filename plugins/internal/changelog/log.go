@@ -68,7 +68,9 @@ type Config struct {
 //	         raises the epoch, so that no earlier producer can commit any more (1),
 //	         and answers only when the transaction that one left is settled:
 //	         committed if it had come to commit, otherwise aborted
-//	restore  ask for the end of the committed records, which now stands still
+//	restore  ask for the end of the committed records, which now stands still; where a
+//	         transaction is left open all the same, abort another one on top of it
+//	         (overrule), and open anew
 //	         empty the local store unless its offset lies in the log and it is
 //	         young enough (4)
 //	         read from its offset to the end, in batches, each with the offset

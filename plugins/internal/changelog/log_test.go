@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -276,6 +277,57 @@ func TestUnknownOutcome(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHangingTransactionIsOverruled: a broker that has lost sight of a transaction never
+// settles it. Opening aborts one of its own, which ends the other, and succeeds then.
+func TestHangingTransactionIsOverruled(t *testing.T) {
+	f := setup(t)
+	defer f.close()
+	fs := vfs.NewMem()
+	r := f.start(t, fs)
+	r.must(t, r.put("a", "1").commit(1))
+	r.stop(t)
+	var overruled atomic.Bool
+	var passed atomic.Int64
+	f.cluster.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		f.cluster.KeepControl()
+		if !req.(*kmsg.EndTxnRequest).Commit {
+			overruled.Store(true)
+		}
+		return nil, nil, false
+	})
+	f.cluster.ControlKey(int16(kmsg.ListOffsets), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		f.cluster.KeepControl()
+		asked := req.(*kmsg.ListOffsetsRequest)
+		if asked.IsolationLevel == 0 || overruled.Load() {
+			return nil, nil, false
+		}
+		passed.Add(int64(settleTime)) // until the next question
+		answer := asked.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, topic := range asked.Topics {
+			st := kmsg.NewListOffsetsResponseTopic()
+			st.Topic = topic.Topic
+			for _, p := range topic.Partitions {
+				sp := kmsg.NewListOffsetsResponseTopicPartition()
+				sp.Partition, sp.Offset = p.Partition, 0
+				st.Partitions = append(st.Partitions, sp)
+			}
+			answer.Topics = append(answer.Topics, st)
+		}
+		return answer, nil, true
+	})
+	local := f.openLocal(t, fs)
+	cfg := f.config(local)
+	now := cfg.Now()
+	cfg.Now = func() time.Time { return now.Add(time.Duration(passed.Load())) }
+	if _, _, err := Open(context.Background(), cfg); !errors.Is(err, errHanging) || !overruled.Load() {
+		t.Fatalf("open: %v, overruled: %v", err, overruled.Load())
+	}
+	if err := local.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.start(t, fs).expect(t, 1, "a", "1").stop(t)
 }
 
 // TestHook: a generation error that the task survives takes the commit back, and

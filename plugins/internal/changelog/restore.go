@@ -70,8 +70,13 @@ func (l *Log) restore(ctx context.Context, reader *kgo.Client) (*Marker, error) 
 	return ReadMarker(c.marker)
 }
 
-// settlePause is the time between two looks at a log that is not settled yet.
-const settlePause = 20 * time.Millisecond
+const (
+	// settlePause is the time between two looks at a log that is not settled yet.
+	settlePause = 20 * time.Millisecond
+	// settleTime is how long the broker may take to settle a transaction. It is far
+	// more than it needs.
+	settleTime = 10 * time.Second
+)
 
 // bounds are the first offset of the log and its end. Only producers of our
 // transactional id write to the log, and all before us are fenced: so an offset that
@@ -93,7 +98,7 @@ func (l *Log) bounds(ctx context.Context, reader *kgo.Client) (start, end int64,
 	if start, err = one(admin.ListStartOffsets); err != nil {
 		return 0, 0, err
 	}
-	for {
+	for began := l.cfg.Now(); ; {
 		stable, err := one(admin.ListCommittedOffsets)
 		if err != nil {
 			return 0, 0, err
@@ -105,6 +110,9 @@ func (l *Log) bounds(ctx context.Context, reader *kgo.Client) (start, end int64,
 		if stable >= high {
 			return start, stable, nil
 		}
+		if l.cfg.Now().Sub(began) > settleTime {
+			return 0, 0, errors.Join(fmt.Errorf("%w: stable up to %d of %d", errHanging, stable, high), l.overrule(ctx))
+		}
 		timer := time.NewTimer(settlePause)
 		select {
 		case <-timer.C:
@@ -113,6 +121,26 @@ func (l *Log) bounds(ctx context.Context, reader *kgo.Client) (start, end int64,
 			return 0, 0, fmt.Errorf("the log is not settled: stable up to %d of %d: %w", stable, high, ctx.Err())
 		}
 	}
+}
+
+// errHanging says that an open transaction stands in the log of which the coordinator
+// knows nothing, as a broker that stops in the middle may leave it: nobody will end it.
+var errHanging = errors.New("a transaction hangs; another is aborted on top of it")
+
+// overrule aborts a transaction in which nothing is said. The end of a transaction ends
+// whatever its producer had open in the partition, and the producer of our id is always
+// the same; aborted, what hung there stays invisible, as it was.
+func (l *Log) overrule(ctx context.Context) error {
+	if err := l.producer.BeginTransaction(); err != nil {
+		return classify(err)
+	}
+	if _, err := l.produce(ctx, nil, nil); err != nil {
+		return err
+	}
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	return classify(l.producer.EndTransaction(ctx, kgo.TryAbort))
 }
 
 // takeUp tells from where the local store has to be completed. One that cannot be

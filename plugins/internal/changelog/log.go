@@ -213,7 +213,7 @@ func (l *Log) fence(ctx context.Context) (err error) {
 	opts := []kgo.Opt{
 		kgo.TransactionalID(l.cfg.TransactionalID),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchCompression(kgo.SnappyCompression()),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
 		kgo.ProducerLinger(0),
 	}
 	// A batch may be as large as the topic takes, as a value may need all of it.

@@ -129,7 +129,9 @@ var errHanging = errors.New("a transaction hangs; another is aborted on top of i
 
 // overrule aborts a transaction in which nothing is said. The end of a transaction ends
 // whatever its producer had open in the partition, and the producer of our id is always
-// the same; aborted, what hung there stays invisible, as it was.
+// the same; aborted, what hung there stays invisible, as it was, and as the offsets that
+// went with it are. A local store may have it: its commit was confirmed, before the
+// broker forgot to carry it out. So the store is emptied.
 func (l *Log) overrule(ctx context.Context) error {
 	if err := l.producer.BeginTransaction(); err != nil {
 		return classify(err)
@@ -140,7 +142,10 @@ func (l *Log) overrule(ctx context.Context) error {
 	if err := l.settle(ctx); err != nil {
 		return err
 	}
-	return classify(l.producer.EndTransaction(ctx, kgo.TryAbort))
+	if err := l.producer.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		return classify(err)
+	}
+	return local(l.cfg.Local.Reset())
 }
 
 // takeUp tells from where the local store has to be completed. One that cannot be

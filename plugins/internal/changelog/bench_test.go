@@ -15,16 +15,8 @@ import (
 // folder on the disk.
 func BenchmarkRestore(b *testing.B) {
 	const keys, perCommit = 1_000_000, 50_000
-	f := setup(b)
-	defer f.close()
 	ctx := context.Background()
-	local := f.openLocal(b, vfs.NewMem())
-	cfg := f.config(local)
-	cfg.KgoOpts = nil
-	l, _, err := Open(ctx, cfg)
-	if err != nil {
-		b.Fatal(err)
-	}
+	cfg, local, l := openBench(b)
 	value := make([]byte, 40)
 	for done := 0; done < keys; {
 		changes := make([]state.Change, perCommit)
@@ -58,6 +50,21 @@ func BenchmarkRestore(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(keys)*float64(b.N)/b.Elapsed().Seconds(), "keys/s")
+}
+
+// openBench opens a log on a broker of its own.
+func openBench(b *testing.B) (Config, *state.Local, *Log) {
+	b.Helper()
+	f := setup(b)
+	b.Cleanup(f.close)
+	local := f.openLocal(b, vfs.NewMem())
+	cfg := f.config(local)
+	cfg.KgoOpts = nil
+	l, _, err := Open(context.Background(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return cfg, local, l
 }
 
 func each(changes []state.Change) iter.Seq2[[]byte, []byte] {

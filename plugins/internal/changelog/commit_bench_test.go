@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 )
 
@@ -14,16 +12,8 @@ import (
 // work is counted in.
 func BenchmarkCommit(b *testing.B) {
 	const perCommit = 20_000
-	f := setup(b)
-	defer f.close()
 	ctx := context.Background()
-	local := f.openLocal(b, vfs.NewMem())
-	cfg := f.config(local)
-	cfg.KgoOpts = nil
-	l, _, err := Open(ctx, cfg)
-	if err != nil {
-		b.Fatal(err)
-	}
+	_, local, l := openBench(b)
 	changes := make([]state.Change, perCommit)
 	value := make([]byte, 40)
 	id, seq := uint64(0), int64(0)

@@ -19,9 +19,9 @@ func (l *Local) Changes() iter.Seq2[[]byte, []byte] {
 		for pass := range 2 { // encoding a row may file its schema, in a table that had its turn
 			for _, s := range l.tables {
 				if !s.table.Changes(pass > 0, func(key, value []byte) bool {
-					l.key = append(append(l.key[:0], s.prefix...), key...)
-					l.handed += len(l.key) + len(value)
-					return yield(l.key, value)
+					key = s.stored(key)
+					l.handed += len(key) + len(value)
+					return yield(key, value)
 				}) {
 					return
 				}
@@ -71,8 +71,7 @@ func (l *Local) Write() error {
 	var err error
 	for _, s := range l.tables {
 		s.table.Shelve(func(key, value []byte) bool {
-			l.key = append(append(l.key[:0], s.prefix...), key...)
-			err = set(b, l.key, value)
+			err = set(b, s.stored(key), value)
 			return err == nil
 		})
 		if err != nil {

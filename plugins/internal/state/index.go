@@ -32,15 +32,6 @@ type indexed struct {
 // Len is how many numbers are filed.
 func (x *Index) Len() int { return x.n }
 
-// Bytes is how much memory the slots take.
-func (x *Index) Bytes() int {
-	n := 0
-	for i := range x.shards {
-		n += 8 * cap(x.shards[i].slots)
-	}
-	return n
-}
-
 func (x *Index) find(hash uint64) (*shard, uint32) {
 	return &x.shards[hash>>(64-shardBits)], uint32(hash >> (32 - shardBits))
 }

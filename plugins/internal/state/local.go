@@ -37,7 +37,6 @@ type Local struct {
 	commits, handed int
 	marker          []byte
 	uncommitted     bool // more was handed out
-	key             []byte
 }
 
 // MarkerKey is the store's key of the marker, and that of its record in the
@@ -185,14 +184,20 @@ type shelf struct {
 	key    []byte
 }
 
+// stored is a key of the table as the store has it, valid until the next is asked for.
+func (s *shelf) stored(key []byte) []byte {
+	s.key = append(append(s.key[:0], s.prefix...), key...)
+	return s.key
+}
+
 // Get gives fn the stored value of a key.
 func (s *shelf) Get(key []byte, fn func(value []byte) error) (ok bool, err error) {
 	it, err := s.local.read()
 	if err != nil {
 		return false, err
 	}
-	s.key = append(append(s.key[:0], s.prefix...), key...)
-	if !it.SeekPrefixGE(s.key) || !bytes.Equal(it.Key(), s.key) {
+	stored := s.stored(key)
+	if !it.SeekPrefixGE(stored) || !bytes.Equal(it.Key(), stored) {
 		return false, errors.Join(it.Error(), s.local.trouble.err())
 	}
 	v, err := it.ValueAndErr()

@@ -83,7 +83,7 @@ func (l *Log) transact(ctx context.Context, changes iter.Seq2[[]byte, []byte], m
 	if err := l.failpoint(afterEnd); err != nil {
 		return err
 	}
-	return local(l.cfg.Local.Apply(copied{next, at, marker}.append(nil)))
+	return local(l.cfg.Local.Apply(copied{next: next, at: at, told: true, marker: marker}.append(nil)))
 }
 
 // produce writes all records and waits for them. It returns the offset behind the last.

@@ -74,7 +74,8 @@ type Config struct {
 //	         empty the local store unless its offset lies in the log and it is
 //	         young enough (4)
 //	         read from its offset to the end, in batches, each with the offset
-//	         behind it and the last marker (3)
+//	         behind it and the last marker (3); where the first thing read says that
+//	         the store's last commit was aborted, from the start into an empty one
 //	begin    commit the last marker with the next generation (5)
 //
 // The order matters. Restored before the fence, the log could grow behind the

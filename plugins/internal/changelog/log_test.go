@@ -147,7 +147,7 @@ func TestLogThatDoesNotHoldTheOffset(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer local.Close()
-	if err := local.Load([]state.Change{{Key: []byte("op\x00t\x00a"), Value: []byte("1")}}, copied{100, f.now, nil}.append(nil)); err != nil {
+	if err := local.Load([]state.Change{{Key: []byte("op\x00t\x00a"), Value: []byte("1")}}, copied{next: 100, at: f.now}.append(nil)); err != nil {
 		t.Fatal(err)
 	}
 	l, last, err := Open(ctx, f.config(local))
@@ -328,6 +328,33 @@ func TestHangingTransactionIsOverruled(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.start(t, fs).expect(t, 1, "a", "1").stop(t)
+}
+
+// TestCommitTakenBack: the broker confirms a commit, and aborts it all the same. A local
+// store that has it is emptied wherever the task opens next, be it a while later.
+func TestCommitTakenBack(t *testing.T) {
+	f := setup(t)
+	defer f.close()
+	fs := vfs.NewMem()
+	r := f.start(t, fs)
+	r.must(t, r.put("a", "1").commit(1))
+	f.cluster.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		return req.ResponseKind(), nil, true // nothing is done
+	})
+	r.must(t, r.put("a", "2", "b", "2").commit(2))
+	r.stop(t)
+	r = f.start(t, vfs.NewMem()) // on another machine
+	r.expect(t, 1, "a", "1")
+	r.must(t, r.put("c", "3").commit(2))
+	r.stop(t)
+	r = f.start(t, fs)
+	r.expect(t, 2, "a", "1", "c", "3")
+	r.must(t, r.put("d", "4").commit(3))
+	r.stop(t)
+	if r = f.start(t, fs); r.read > 2 {
+		t.Errorf("%d offsets read although the local store is true", r.read)
+	}
+	r.expect(t, 3, "a", "1", "c", "3", "d", "4").stop(t)
 }
 
 // TestHook: a generation error that the task survives takes the commit back, and

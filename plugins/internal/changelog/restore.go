@@ -29,20 +29,27 @@ const (
 type copied struct {
 	next   int64     // offset behind the last record
 	at     time.Time // no deletion behind next was written before
+	told   bool      // a commit was told and not read: its control record comes next
 	marker []byte    // of the last commit, empty where there was none yet
 }
 
 // append appends the stored form: the offset as an unsigned varint, the time in
-// milliseconds since the Unix epoch as a varint, the marker as it is in the log.
+// milliseconds since the Unix epoch as a varint, told as 0 or 1, the marker as it is
+// in the log.
 func (c copied) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(c.next))
 	b = binary.AppendVarint(b, c.at.UnixMilli())
+	told := byte(0)
+	if c.told {
+		told = 1
+	}
+	b = append(b, told)
 	return append(b, c.marker...)
 }
 
 func readCopied(b []byte) (copied, error) {
 	r := event.NewReader(b)
-	c := copied{next: int64(r.Uvarint()), at: time.UnixMilli(r.Varint())}
+	c := copied{next: int64(r.Uvarint()), at: time.UnixMilli(r.Varint()), told: r.Uvarint() != 0}
 	n := r.Len()
 	c.marker = r.Bytes(n)
 	return c, r.Err()
@@ -60,7 +67,15 @@ func (l *Log) restore(ctx context.Context, reader *kgo.Client) (*Marker, error) 
 		return nil, local(err)
 	}
 	if c.next < end {
-		if err := l.read(ctx, reader, &c, end); err != nil {
+		err := l.read(ctx, reader, &c, end)
+		if errors.Is(err, errUntrue) {
+			if err := l.cfg.Local.Reset(); err != nil {
+				return nil, local(err)
+			}
+			c = copied{next: start, at: now}
+			err = l.read(ctx, reader, &c, end)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -127,11 +142,15 @@ func (l *Log) bounds(ctx context.Context, reader *kgo.Client) (start, end int64,
 // knows nothing, as a broker that stops in the middle may leave it: nobody will end it.
 var errHanging = errors.New("a transaction hangs; another is aborted on top of it")
 
+// errUntrue says that the local store has a commit that the broker confirmed and did
+// not keep: it was overruled.
+var errUntrue = errors.New("the local store has a commit that was taken back")
+
 // overrule aborts a transaction in which nothing is said. The end of a transaction ends
 // whatever its producer had open in the partition, and the producer of our id is always
 // the same; aborted, what hung there stays invisible, as it was, and as the offsets that
-// went with it are. A local store may have it: its commit was confirmed, before the
-// broker forgot to carry it out. So the store is emptied.
+// went with it are. A local store may have it, as its commit was confirmed before the
+// broker forgot to carry it out, and finds then that an abort follows (errUntrue).
 func (l *Log) overrule(ctx context.Context) error {
 	if err := l.producer.BeginTransaction(); err != nil {
 		return classify(err)
@@ -145,7 +164,7 @@ func (l *Log) overrule(ctx context.Context) error {
 	if err := l.producer.EndTransaction(ctx, kgo.TryAbort); err != nil {
 		return classify(err)
 	}
-	return local(l.cfg.Local.Reset())
+	return nil
 }
 
 // takeUp tells from where the local store has to be completed. One that cannot be
@@ -167,12 +186,15 @@ func (l *Log) takeUp(now time.Time, start, end int64) (copied, error) {
 }
 
 // read copies the log from c on to the end. Each batch keeps c's time: the deletions
-// behind it were written later than that, whatever was read since.
+// behind it were written later than that, whatever was read since. It fails with
+// errUntrue, before anything is written, where the log does not bear out what c holds.
 func (l *Log) read(ctx context.Context, reader *kgo.Client, c *copied, end int64) error {
 	from := c.next
 	reader.AddConsumePartitions(map[string]map[int32]kgo.Offset{
 		l.cfg.Topic: {l.cfg.Partition: kgo.NewOffset().At(from)},
 	})
+	// Only then does a second reading begin where it is told to.
+	defer reader.RemoveConsumePartitions(map[string][]int32{l.cfg.Topic: {l.cfg.Partition}})
 	var (
 		changes = make([]state.Change, 0, loadRecords)
 		size    int
@@ -198,7 +220,10 @@ func (l *Log) read(ctx context.Context, reader *kgo.Client, c *copied, end int64
 			if r.Offset >= end {
 				break
 			}
-			c.next = r.Offset + 1
+			if c.told && r.Attrs.IsControl() && !commits(r) {
+				return errUntrue
+			}
+			c.next, c.told = r.Offset+1, false
 			switch {
 			case r.Attrs.IsControl():
 				continue
@@ -220,4 +245,11 @@ func (l *Log) read(ctx context.Context, reader *kgo.Client, c *copied, end int64
 		}
 	}
 	return nil
+}
+
+// commits reports whether a control record ends a transaction with a commit. Its key is
+// a version and a type, 16 bits each; type 0 is an abort.
+// See https://kafka.apache.org/documentation/#controlbatch.
+func commits(r *kgo.Record) bool {
+	return len(r.Key) >= 4 && binary.BigEndian.Uint16(r.Key[2:]) == 1
 }

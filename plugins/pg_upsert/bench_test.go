@@ -42,7 +42,7 @@ func benchBundle(n int) *host.Bundle {
 func prepare(batch service.MessageBatch, p *plan) {
 	groups, _ := split(batch, p)
 	for _, g := range groups {
-		p.rows.args([]any{g.origin.stream, g.origin.task}, cellsOf(coalesce(g.rows)))
+		p.rows.args(g.origin, cellsOf(coalesce(g.rows)))
 	}
 }
 

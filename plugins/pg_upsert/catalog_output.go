@@ -41,18 +41,13 @@ func (w *writer) rehearse(ctx context.Context, p *plan) error {
 		sql   string
 		args  []any
 	}
-	var consts []any
-	if w.cfg.ledger {
-		consts = []any{"", 0}
-	}
-	steps := []step{{p.rows.table, p.rows.statement(), p.rows.args(consts, nil)}}
+	steps := []step{{p.rows.table, p.rows.statement(), p.rows.args(origin{}, nil)}}
 	if p.letters != nil {
-		steps = append(steps, step{p.letters.table, p.letters.statement(), p.letters.args(nil, nil)})
+		steps = append(steps, step{p.letters.table, p.letters.statement(), p.letters.args(origin{}, nil)})
 	}
 	if w.cfg.ledger {
 		l := ledgerSQL{w.cfg.ledgerTable.sql()}
 		steps = append(steps,
-			step{w.cfg.ledgerTable, l.hold(), []any{"", 0, 0}},
 			step{w.cfg.ledgerTable, l.begin(), []any{"", 0, 0, 0}},
 			step{w.cfg.ledgerTable, l.advance(), []any{"", 0, 0, 0, nil}})
 		for _, t := range p.ours {

@@ -27,6 +27,15 @@ func convert(t columnType, v any) (cell, error) {
 	return cell{text: s}, err
 }
 
+// wiredOf is v as one of type t is sent.
+func wiredOf(t columnType, v any) (cell, error) {
+	c, err := convert(t, v)
+	if err != nil {
+		return c, err
+	}
+	return wired(t, c)
+}
+
 func scalarText(t columnType, v any) (string, error) {
 	switch t.kind {
 	case kindInteger:

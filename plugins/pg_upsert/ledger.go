@@ -9,8 +9,8 @@ import (
 // How rows become exactly-once. The ledger has one row per (stream, task): the
 // generation that may write and the seq up to which its state is committed.
 //
-//   - A write holds the ledger row (for share) in its transaction and finds its
-//     own generation in it, or writes nothing.
+//   - A write is one statement that holds the ledger row (for share) until it is
+//     done and finds its own generation in it, or writes nothing.
 //   - Begin changes the generation in that row, so it waits for the writes of
 //     older generations that are under way, and none can follow. In the same
 //     transaction it removes what they wrote and never committed.
@@ -25,14 +25,16 @@ type ledgerSQL struct{ table string }
 
 // notIdle ends a transaction whose process is silent for longer: frozen or cut off
 // while it holds the ledger's row, it would keep its successor from beginning. It is
-// shorter than a session of the consumer group, and ends with the transaction.
+// shorter than a session of the consumer group, and ends with the transaction. A
+// write needs none, as it is over with its only statement.
 const notIdle = "length(set_config('idle_in_transaction_session_timeout', '5s', true))"
 
 // hold locks the row of a task against Begin: $1 stream, $2 task, $3 generation.
-// "For share" conflicts with every update of the row; Advance comes when the task's
+// "For share" waits for a Begin that is under way, and sees then what that has stored;
+// it conflicts with every update of the row; Advance comes when the task's
 // writes are over, so only Begin meets them.
 func (l ledgerSQL) hold() string {
-	return "select " + notIdle + " from " + l.table + " where stream = $1 and task = $2 and generation = $3 for share"
+	return "select from " + l.table + " where stream = $1 and task = $2 and generation = $3 for share"
 }
 
 // stored locks the row of a task and reads its generation.

@@ -38,19 +38,23 @@ func hashOf(s string) int64 {
 	return int64(h.Sum64() >> 1)
 }
 
-// letterRows are the cells of letters, the last one of each key.
-func letterRows(letters []letter) [][]cell {
+// letterRows are the cells of letters in these columns, the last one of each key.
+func letterRows(letters []letter, cols []column) (rows [][]cell, err error) {
 	type place struct {
 		stream, topic     string
 		partition, offset int64
 	}
 	last := map[place]int{}
-	rows := make([][]cell, 0, len(letters))
 	for _, l := range letters {
 		cells := []cell{
 			{text: l.stream}, {text: l.topic},
 			{text: strconv.FormatInt(l.partition, 10)}, {text: strconv.FormatInt(l.offset, 10)},
 			{text: reasonInvalid}, {text: l.detail}, {text: l.payload}, l.task, l.seq,
+		}
+		for i := range cells {
+			if cells[i], err = wired(cols[i].typ, cells[i]); err != nil {
+				return nil, err
+			}
 		}
 		at := place{l.stream, l.topic, l.partition, l.offset}
 		if i, ok := last[at]; ok {
@@ -60,5 +64,5 @@ func letterRows(letters []letter) [][]cell {
 		last[at] = len(rows)
 		rows = append(rows, cells)
 	}
-	return rows
+	return rows, nil
 }

@@ -3,10 +3,12 @@
 //
 // A batch becomes one bulk upsert per task:
 //
-//	messages ─► convert.go   each field becomes the text of its column's type
+//	messages ─► convert.go   each field becomes the text of its column's type,
+//	         ─► wire.go      and that what is sent
 //	bundles  ─► quick.go     the same, for rows that come without a message for each
 //	         ─► coalesce.go  of the rows with one key only the newest is kept
-//	         ─► sql.go       one statement for all rows, its columns as arrays
+//	         ─► sql.go       one statement for all rows, its columns as arrays, which
+//	                         holds the ledger too
 //	         ─► bisect.go    a value that Postgres refuses is searched by halving
 //	         ─► letters.go   the refused rows go to the dead letter table
 //
@@ -16,9 +18,9 @@
 // first. The files named *output.go connect this to Benthos and to the database.
 package pgupsert
 
-// cell is the text of one value, or null.
+// cell is one value as it is sent, see wire.go, or null.
 type cell struct {
-	text string
+	text string // or, of some types, Postgres's binary form
 	null bool
 }
 

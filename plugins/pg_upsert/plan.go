@@ -1,6 +1,10 @@
 package pgupsert
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/fault"
+)
 
 // plan is what the check of the tables yields: statements that Postgres has
 // agreed to, and the types of the columns.
@@ -30,6 +34,9 @@ func planOf(cfg config, target, letters, ledger *tableInfo) (*plan, error) {
 			return nil, fatalf("%w; a table with a ledger has stream, task and seq: add them, or set %s: false", err, fieldLedger)
 		}
 		p.rows.consts, seq = own[:2], own[2:]
+		if !fault.On(fault.LedgerOff) {
+			p.rows.ledger = &cfg.ledgerTable
+		}
 		p.ours = append(p.ours, target)
 	}
 	for _, name := range cfg.columns {
@@ -69,7 +76,7 @@ func (p *plan) addLetters(cfg config, t *tableInfo) error {
 	if err != nil {
 		return err
 	}
-	p.letters = &upsert{table: t.name, cols: cols, key: letterKey}
+	p.letters = &upsert{table: t.name, cols: cols, key: letterKey, ledger: p.rows.ledger}
 	if cfg.ledger && !slices.ContainsFunc(p.ours, func(o *tableInfo) bool { return o.oid == t.oid }) {
 		p.ours = append(p.ours, t)
 	}

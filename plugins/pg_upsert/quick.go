@@ -9,9 +9,9 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
 
-// cell writes a value of a row as text that Postgres reads as type t. It is convert
-// for values that never were in a map: the same text and the same errors, and for
-// the kinds of value that columns usually take no other memory than that of texts.
+// cell writes a value of a row as one of type t is sent. It is convert and wired for
+// values that never were in a map: the same cell and the same errors, and for the
+// kinds of value that columns usually take no other memory than that of texts.
 func (s *texts) cell(t columnType, v event.Value) (cell, error) {
 	if v.IsNull() {
 		return cell{null: true}, nil
@@ -21,18 +21,21 @@ func (s *texts) cell(t columnType, v event.Value) (cell, error) {
 			return c, nil
 		}
 	}
-	return convert(t, v.Any())
+	return wiredOf(t, v.Any())
 }
 
-// quick knows the values whose text is plain; of all others it says false.
+// quick knows the values whose form is plain; of all others it says false.
 func (s *texts) quick(t columnType, v event.Value) (cell, bool) {
 	switch v.Kind() {
 	case event.Int:
 		switch t.kind {
 		case kindInteger:
-			if n := v.Int(); n<<(64-t.bits)>>(64-t.bits) != n {
+			n := v.Int()
+			if n<<(64-t.bits)>>(64-t.bits) != n {
 				return cell{}, false
 			}
+			s.scratch = appendInteger(s.scratch[:0], n, t.bits)
+			return cell{text: s.keep(s.scratch)}, true
 		case kindNumeric, kindText, kindJSON:
 		default:
 			return cell{}, false
@@ -59,13 +62,11 @@ func (s *texts) quick(t columnType, v event.Value) (cell, bool) {
 		}
 		return cell{text: strconv.FormatBool(v.Bool())}, true
 	case event.Timestamp:
-		if t.kind != kindTimestamp && t.kind != kindText {
+		at := event.Time(v.Int())
+		if t.kind != kindTimestamp || at < firstInstant || at > lastInstant {
 			return cell{}, false
 		}
-		var ok bool
-		if s.scratch, ok = appendInstant(s.scratch[:0], event.Time(v.Int())); !ok {
-			return cell{}, false
-		}
+		s.scratch = appendInteger(s.scratch[:0], int64(at-postgresEpoch)*1000, 64)
 	case event.String: // lasts as long as the row
 		text := v.Str()
 		switch {
@@ -78,33 +79,6 @@ func (s *texts) quick(t columnType, v event.Value) (cell, bool) {
 	}
 	return cell{text: s.keep(s.scratch)}, true
 }
-
-// appendInstant writes an instant as instantText does; false for one that Postgres
-// and RFC 3339 do not both know.
-func appendInstant(to []byte, t event.Time) ([]byte, bool) {
-	at := t.UTC()
-	year, month, day := at.Date()
-	if year < 1 || year > 9999 {
-		return to, false
-	}
-	hour, minute, second := at.Clock()
-	to = appendTwo(to, year/100)
-	to = appendTwo(to, year%100)
-	to = appendTwo(append(to, '-'), int(month))
-	to = appendTwo(append(to, '-'), day)
-	to = appendTwo(append(to, 'T'), hour)
-	to = appendTwo(append(to, ':'), minute)
-	to = appendTwo(append(to, ':'), second)
-	if ms := at.Nanosecond() / 1e6; ms != 0 {
-		to = appendTwo(append(to, '.', byte('0'+ms/100)), ms%100)
-		for to[len(to)-1] == '0' {
-			to = to[:len(to)-1]
-		}
-	}
-	return append(to, 'Z'), true
-}
-
-func appendTwo(to []byte, n int) []byte { return append(to, byte('0'+n/10), byte('0'+n%10)) }
 
 // isPlainUUID tells whether s is a UUID as uuidText writes it.
 func isPlainUUID(s string) bool {

@@ -76,17 +76,17 @@ func anyValue() *rapid.Generator[event.Value] {
 	)
 }
 
-// same tells whether the quick way says of a value what convert says.
+// same tells whether the quick way says of a value what the long one says.
 func same(s *texts, typ columnType, v event.Value) error {
 	got, gotErr := s.cell(typ, v)
-	want, wantErr := convert(typ, v.Any())
+	want, wantErr := wiredOf(typ, v.Any())
 	if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) || wantErr == nil && got != want {
 		return fmt.Errorf("%s of %#v: got %+v and error %v, want %+v and error %v", typ.name, v.Any(), got, gotErr, want, wantErr)
 	}
 	return nil
 }
 
-func TestQuickIsConvert(t *testing.T) {
+func TestQuickIsTheLongWay(t *testing.T) {
 	var s texts
 	for _, typ := range allTypes() {
 		for _, v := range edges() {
@@ -210,7 +210,7 @@ func TestBundlesAreSingleMessages(t *testing.T) {
 					}
 					lines = append(lines, line)
 				}
-				lines = append(lines, fmt.Sprint(g.origin, p.rows.args(nil, cellsOf(heads))))
+				lines = append(lines, fmt.Sprint(g.origin, p.rows.args(g.origin, cellsOf(heads))))
 				for _, r := range g.refused {
 					l := w.letterOf(g.origin, batch[r.row.index], r)
 					lines = append(lines, fmt.Sprintf("%v %+v", r.cause, l))

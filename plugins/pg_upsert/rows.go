@@ -49,7 +49,7 @@ func (f *filler) next(n int) *row {
 	return r
 }
 
-// fill converts the fields of a message to the cells of its row. The error says
+// fill makes the fields of a message the cells of its row. The error says
 // which column a value does not fit.
 func (f *filler) fill(r *row, message any) (err error) {
 	fields, ok := message.(map[string]any)
@@ -57,7 +57,7 @@ func (f *filler) fill(r *row, message any) (err error) {
 		return fmt.Errorf("a row is an object, not a %T", message)
 	}
 	for i, t := range f.plan.types {
-		if r.cells[i], err = convert(t, fields[f.plan.column(i)]); err != nil {
+		if r.cells[i], err = wiredOf(t, fields[f.plan.column(i)]); err != nil {
 			return fmt.Errorf("column %s: %w", f.plan.column(i), err)
 		}
 	}
@@ -88,7 +88,7 @@ func (f *filler) finish(r *row) error {
 	}
 	r.key = f.texts.rowKey(r.cells, f.plan.types, f.plan.keys)
 	if f.plan.ledger {
-		f.texts.scratch = event.IntOf(r.seq).AppendNumber(f.texts.scratch[:0])
+		f.texts.scratch = appendInteger(f.texts.scratch[:0], r.seq, f.plan.rows.cols[len(f.plan.types)].typ.bits)
 		r.cells[len(f.plan.types)] = cell{text: f.texts.keep(f.texts.scratch)}
 	}
 	return nil

@@ -94,10 +94,14 @@ type column struct {
 // upsert describes a bulk upsert into one table.
 type upsert struct {
 	table  tableName
-	consts []column // one value for all rows of a statement: scalar parameters
+	consts []column // stream and task of all rows, or none: scalar parameters
 	cols   []column // one value for each row: array parameters, after the scalars
 	key    []string // the conflict key, among consts and cols
 	stamp  string   // column that is set to now(); "" for none
+	// ledger is the table with the row that the statement holds, as ledger.go says, and
+	// without which it writes nothing; nil for none. The scalar parameters are stream,
+	// task and generation then.
+	ledger *tableName
 	// guard leaves a stored row alone whose seq is not older. The count is of one
 	// task only, so where the task is not part of the key, a row of another task
 	// is always replaced.
@@ -105,7 +109,12 @@ type upsert struct {
 }
 
 // statement is the SQL of u: the columns come as arrays and are zipped by unnest.
+// With a ledger its result is how many rows of the ledger it holds, 1 or 0.
 func (u upsert) statement() string {
+	scalars := len(u.consts)
+	if u.ledger != nil {
+		scalars = 3
+	}
 	var names, values, params, aliases []string
 	for i, c := range u.consts {
 		names = append(names, pq.QuoteIdentifier(c.name))
@@ -115,7 +124,7 @@ func (u upsert) statement() string {
 		alias := fmt.Sprintf("c%d", i+1)
 		names = append(names, pq.QuoteIdentifier(c.name))
 		values = append(values, c.typ.unpacked("u."+alias))
-		params = append(params, fmt.Sprintf("$%d::%s", len(u.consts)+i+1, c.typ.param()))
+		params = append(params, fmt.Sprintf("$%d::%s", scalars+i+1, c.typ.param()))
 		aliases = append(aliases, alias)
 	}
 	if u.stamp != "" {
@@ -133,15 +142,19 @@ func (u upsert) statement() string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "insert into %s as stored (%s) select %s from unnest(%s) as u(%s) on conflict (%s)",
+	fmt.Fprintf(&b, "insert into %s as stored (%s) select %s from unnest(%s) as u(%s)",
 		u.table.sql(), strings.Join(names, ", "), strings.Join(values, ", "),
-		strings.Join(params, ", "), strings.Join(aliases, ", "), strings.Join(key, ", "))
+		strings.Join(params, ", "), strings.Join(aliases, ", "))
+	if u.ledger != nil {
+		b.WriteString(" where exists (select from held)")
+	}
+	fmt.Fprintf(&b, " on conflict (%s)", strings.Join(key, ", "))
 	if len(sets) == 0 {
 		b.WriteString(" do nothing")
-		return b.String()
+	} else {
+		fmt.Fprintf(&b, " do update set %s", strings.Join(sets, ", "))
 	}
-	fmt.Fprintf(&b, " do update set %s", strings.Join(sets, ", "))
-	if u.guard {
+	if u.guard && len(sets) > 0 {
 		seq, task := pq.QuoteIdentifier(colSeq), pq.QuoteIdentifier(colTask)
 		fmt.Fprintf(&b, " where (stored.%s is null or stored.%s < excluded.%s", seq, seq, seq)
 		if !slices.Contains(u.key, colTask) {
@@ -149,18 +162,27 @@ func (u upsert) statement() string {
 		}
 		b.WriteString(")")
 	}
-	return b.String()
+	if u.ledger == nil {
+		return b.String()
+	}
+	return "with held as (" + ledgerSQL{u.ledger.sql()}.hold() + "), written as (" + b.String() + ") select count(*) from held"
 }
 
-// args are the parameters of the statement for these constants and rows.
-func (u upsert) args(consts []any, rows [][]cell) []any {
-	args := append(make([]any, 0, len(consts)+len(u.cols)), consts...)
+// args are the parameters of the statement for these rows of a task.
+func (u upsert) args(from origin, rows [][]cell) []any {
+	args := make([]any, 0, 3+len(u.cols))
+	switch {
+	case u.ledger != nil:
+		args = append(args, from.stream, from.task, from.generation)
+	case len(u.consts) > 0:
+		args = append(args, from.stream, from.task)
+	}
 	cells := make([]cell, len(rows))
 	for i, c := range u.cols {
 		for k, r := range rows {
 			cells[k] = r[i]
 		}
-		args = append(args, arrayLiteral(c.typ, cells))
+		args = append(args, arrayParam(c.typ, cells))
 	}
 	return args
 }

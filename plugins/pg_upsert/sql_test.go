@@ -1,6 +1,7 @@
 package pgupsert
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -47,15 +48,16 @@ func TestStatement(t *testing.T) {
 		{"only a key", upsert{table: tableName{name: "t"}, cols: []column{{"id", typeBigint}}, key: []string{"id"}},
 			`insert into "t" as stored ("id") select u.c1 from unnest($1::bigint[]) as u(c1) on conflict ("id") do nothing`},
 		{"ledger", upsert{
-			table:  tableName{"s", "t"},
+			table: tableName{"s", "t"}, ledger: &tableName{name: "l"},
 			consts: []column{{"stream", typeText}, {"task", typeInteger}},
 			cols:   []column{{"at", typeTimestamp}, {"ids", array}, {"seq", typeBigint}},
 			key:    []string{"stream", "task", "at"}, stamp: "Seen", guard: true},
-			`insert into "s"."t" as stored ("stream", "task", "at", "ids", "seq", "Seen")` +
+			`with held as (select from "l" where stream = $1 and task = $2 and generation = $3 for share), written as (` +
+				`insert into "s"."t" as stored ("stream", "task", "at", "ids", "seq", "Seen")` +
 				` select $1::text, $2::integer, u.c1, u.c2::text[], u.c3, now()` +
-				` from unnest($3::timestamp with time zone[], $4::text[], $5::bigint[]) as u(c1, c2, c3)` +
+				` from unnest($4::timestamp with time zone[], $5::text[], $6::bigint[]) as u(c1, c2, c3) where exists (select from held)` +
 				` on conflict ("stream", "task", "at") do update set "ids" = excluded."ids", "seq" = excluded."seq", "Seen" = excluded."Seen"` +
-				` where (stored."seq" is null or stored."seq" < excluded."seq")`},
+				` where (stored."seq" is null or stored."seq" < excluded."seq")) select count(*) from held`},
 		{"ledger without the task in the key", upsert{
 			table:  tableName{name: "d"},
 			consts: []column{{"stream", typeText}, {"task", typeInteger}},
@@ -73,15 +75,25 @@ func TestStatement(t *testing.T) {
 }
 
 func TestArgs(t *testing.T) {
-	u := upsert{cols: []column{{"a", typeBigint}, {"b", typeText}}}
-	got := u.args([]any{"s", 1}, [][]cell{{{text: "1"}, {null: true}}, {{text: "2"}, {text: "x"}}})
-	want := []any{"s", 1, `{1,2}`, `{NULL,"x"}`}
-	if len(got) != len(want) {
-		t.Fatalf("got %v", got)
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("parameter %d: got %v, want %v", i+1, got[i], want[i])
+	u := upsert{cols: []column{{"a", typeNamed(t, "boolean")}, {"b", typeText}}}
+	rows := [][]cell{{{text: "true"}, {null: true}}, {{text: "false"}, {text: "x"}}}
+	from := origin{"s", 1, 2}
+	columns := []any{`{true,false}`, binaryArray(25, []cell{{null: true}, {text: "x"}})}
+	consts := []column{{"stream", typeText}, {"task", typeInteger}}
+	for _, c := range []struct {
+		name   string
+		consts []column
+		ledger *tableName
+		want   []any
+	}{
+		{"plain", nil, nil, nil},
+		{"constants", consts, nil, []any{"s", int32(1)}},
+		{"ledger", consts, &tableName{name: "l"}, []any{"s", int32(1), int64(2)}},
+		{"ledger, no constants", nil, &tableName{name: "l"}, []any{"s", int32(1), int64(2)}},
+	} {
+		u.consts, u.ledger = c.consts, c.ledger
+		if got, want := u.args(from, rows), append(c.want, columns...); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, want)
 		}
 	}
 }

@@ -3,14 +3,12 @@ package pgupsert
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/lib/pq"
 	"github.com/redpanda-data/benthos/v4/public/service"
 
-	"github.com/tidemark-streams/tidemark/plugins/internal/fault"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 )
 
@@ -55,7 +53,9 @@ func newWriter(cfg config, res *service.Resources) *writer {
 // open makes the connections and checks the tables, once.
 func (w *writer) open(ctx context.Context) error {
 	if w.db == nil {
-		connector, err := pq.NewConnectorConfig(w.cfg.server)
+		server := w.cfg.server
+		server.BinaryParameters = true // also saves the round trip that asks for types
+		connector, err := pq.NewConnectorConfig(server)
 		if err != nil {
 			return fatalf("%s: %w", fieldDSN, err)
 		}
@@ -117,7 +117,7 @@ func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group
 	pending := coalesce(g.rows)
 	w.rows.Incr(int64(len(g.rows)-len(pending)), w.cfg.table.String(), outcomeSuperseded)
 	for len(pending) > 0 {
-		bad, err := bisect(pending, func(rows []*row) error { return w.upsertRows(ctx, g.origin, rows) })
+		bad, err := bisect(pending, func(rows []*row) error { return w.run(ctx, g.origin, w.plan.rows, cellsOf(rows)) })
 		if err != nil {
 			return nil, err
 		}
@@ -141,11 +141,6 @@ func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group
 	return nil, w.putAway(ctx, batch, g.origin, refused)
 }
 
-// upsertRows writes rows in one transaction, however long Postgres is away.
-func (w *writer) upsertRows(ctx context.Context, from origin, rows []*row) error {
-	return w.underLedger(ctx, from, w.plan.rows, cellsOf(rows))
-}
-
 func cellsOf(rows []*row) [][]cell {
 	cells := make([][]cell, len(rows))
 	for i, r := range rows {
@@ -160,7 +155,11 @@ func (w *writer) putAway(ctx context.Context, batch service.MessageBatch, from o
 	for i, r := range refused {
 		letters[i] = w.letterOf(from, batch[r.row.index], r)
 	}
-	if err := w.underLedger(ctx, from, *w.plan.letters, letterRows(letters)); err != nil {
+	cells, err := letterRows(letters, w.plan.letters.cols)
+	if err == nil {
+		err = w.run(ctx, from, *w.plan.letters, cells)
+	}
+	if err != nil {
 		return told{fmt.Sprintf("dead letters to %s: %s", w.cfg.deadLetters, describe(err)), err}
 	}
 	w.log.Warnf("Postgres cannot take %d of the rows for %s, they are in %s; the first: %s",
@@ -168,28 +167,23 @@ func (w *writer) putAway(ctx context.Context, batch service.MessageBatch, from o
 	return nil
 }
 
-// underLedger runs a bulk upsert in a transaction that holds the ledger row of
-// the rows' task, and writes nothing when that row is of another generation.
-func (w *writer) underLedger(ctx context.Context, from origin, u upsert, cells [][]cell) error {
-	var consts []any
-	if len(u.consts) > 0 {
-		consts = []any{from.stream, from.task}
-	}
-	statement, args := u.statement(), u.args(consts, cells)
+// run executes a bulk upsert of rows of a task, as one transaction, however long
+// Postgres is away. With a ledger it writes nothing when the task is of another
+// generation.
+func (w *writer) run(ctx context.Context, from origin, u upsert, cells [][]cell) error {
+	statement, args := u.statement(), u.args(from, cells)
 	return w.retry.do(ctx, func(ctx context.Context) error {
-		return w.inTx(ctx, func(tx *sql.Tx) error {
-			if w.plan.ledger && !fault.On(fault.LedgerOff) {
-				var one int
-				err := tx.QueryRowContext(ctx, ledgerSQL{w.cfg.ledgerTable.sql()}.hold(),
-					from.stream, from.task, from.generation).Scan(&one)
-				if errors.Is(err, sql.ErrNoRows) {
-					return errFenced("task %d of %s, generation %d: %w", from.task, from.stream, from.generation, host.ErrFenced)
-				} else if err != nil {
-					return err
-				}
-			}
-			_, err := tx.ExecContext(ctx, statement, args...)
+		if u.ledger == nil {
+			_, err := w.db.ExecContext(ctx, statement, args...)
 			return err
-		})
+		}
+		var held int
+		if err := w.db.QueryRowContext(ctx, statement, args...).Scan(&held); err != nil {
+			return err
+		}
+		if held == 0 {
+			return errFenced("task %d of %s, generation %d: %w", from.task, from.stream, from.generation, host.ErrFenced)
+		}
+		return nil
 	})
 }

@@ -212,4 +212,4 @@ func (d *Dedup) expire(w event.Time) {
 func (d *Dedup) Advance(event.Time, *task.Output) {}
 
 // Flush does nothing: what passes has been emitted.
-func (d *Dedup) Flush(event.Time, *task.Output) {}
+func (d *Dedup) Flush(event.Time, *task.Output) bool { return false }

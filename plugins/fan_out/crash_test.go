@@ -212,7 +212,8 @@ func run(t *rapid.T, backend state.Backend, events []input, rows table, l *life)
 		}}, &sink)
 		rows.take(&sink, seq)
 		if l != nil && l.commit(i) {
-			c.Flush(e.mark, &sink)
+			for c.Flush(e.mark, &sink) {
+			}
 			rows.take(&sink, seq)
 			l.committed(i + 1)
 		}
@@ -221,6 +222,7 @@ func run(t *rapid.T, backend state.Backend, events []input, rows table, l *life)
 		return
 	}
 	c.Advance(event.MaxTime, &sink)
-	c.Flush(event.MaxTime, &sink)
+	for c.Flush(event.MaxTime, &sink) {
+	}
 	rows.take(&sink, seq)
 }

@@ -123,8 +123,9 @@ func (f *FanOut) Release() {
 }
 
 // Flush flushes every branch.
-func (f *FanOut) Flush(w event.Time, out *task.Output) {
-	f.run(out, func(c *task.Chain, s *task.Sink) { c.Flush(w, s) })
+func (f *FanOut) Flush(w event.Time, out *task.Output) (more bool) {
+	f.run(out, func(c *task.Chain, s *task.Sink) { more = c.Flush(w, s) || more })
+	return more
 }
 
 // Accounts are the accounts of the operators in the branches.

@@ -199,7 +199,8 @@ func (k *memoryTask) process(s *event.Schema, topic string, at event.Time, id, o
 }
 
 func (k *memoryTask) commit() {
-	k.chain.Flush(event.MinTime, &k.sink)
+	for k.chain.Flush(event.MinTime, &k.sink) {
+	}
 	for range k.local.Changes() {
 	}
 	if err := k.local.Apply([]byte("marker")); err != nil {

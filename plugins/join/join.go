@@ -404,7 +404,7 @@ func (j *Join) giveUp(key string, t event.Time, out *task.Output) {
 }
 
 // Flush does nothing: every change has been emitted.
-func (j *Join) Flush(event.Time, *task.Output) {}
+func (j *Join) Flush(event.Time, *task.Output) bool { return false }
 
 func cloneValues(values []event.Value) []event.Value {
 	to := make([]event.Value, len(values))

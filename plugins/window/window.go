@@ -68,6 +68,7 @@ type Window struct {
 	dirty  []*entry // with OnUpdate, those to emit
 	groups map[string]*groupOf
 	spare  []accumulator // room for those of new panes
+	most   int           // panes of a flush
 
 	samples []sample // what the row at hand offers to each aggregate
 	into    []target // the panes that it belongs to
@@ -93,6 +94,7 @@ func New(cfg Config, store state.Store) *Window {
 		open:    map[event.Time]*openWindow{},
 		groups:  map[string]*groupOf{},
 		samples: make([]sample, len(cfg.Aggregates)),
+		most:    flushPanes,
 	}
 	fields := []string{fieldStart, fieldEnd, fieldCloses}
 	for _, g := range cfg.GroupBy {
@@ -357,20 +359,24 @@ func (w *Window) Advance(mark event.Time, out *task.Output) {
 	}
 }
 
+// flushPanes is the most panes that are emitted at a time.
+const flushPanes = 4096
+
 // Flush emits the panes that have changed, by window and group.
-func (w *Window) Flush(mark event.Time, out *task.Output) {
+func (w *Window) Flush(mark event.Time, out *task.Output) (more bool) {
 	if len(w.dirty) == 0 {
-		return
+		return false
 	}
 	slices.SortFunc(w.dirty, byPane)
-	for _, e := range w.dirty {
+	n := min(len(w.dirty), w.most)
+	for _, e := range w.dirty[:n] {
 		if e.Value.dirty && w.panes.Holds(e) { // not closed since
 			w.emit(e, mark, out)
 			w.panes.Touch(e)
 		}
 	}
-	clear(w.dirty)
-	w.dirty = w.dirty[:0]
+	w.dirty = slices.Delete(w.dirty, 0, n)
+	return len(w.dirty) > 0
 }
 
 func (w *Window) emit(e *entry, mark event.Time, out *task.Output) {

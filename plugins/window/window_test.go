@@ -123,7 +123,9 @@ func TestModel(t *testing.T) {
 			})
 		}
 		memory := state.NewMemory()
-		d := tasktest.New(t, task.Shape{Delay: delay}, task.Stage{Label: "op", Op: New(cfg, memory)})
+		op := New(cfg, memory)
+		op.most = rapid.IntRange(1, 4).Draw(t, "panes of a flush")
+		d := tasktest.New(t, task.Shape{Delay: delay}, task.Stage{Label: "op", Op: op})
 		m := &model{cfg: cfg, delay: delay, panes: map[string]*rows{}, mark: event.MinTime}
 		done, w := 0, event.MinTime
 		check := func() {

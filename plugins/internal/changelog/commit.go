@@ -103,11 +103,13 @@ func (l *Log) produce(ctx context.Context, changes iter.Seq2[[]byte, []byte], ma
 		if err != nil && first == nil {
 			first = l.refused(r, err)
 		}
+		l.slabs.done()
 	}
-	var mem slabs
 	// Waits where the client's buffer is full; the client empties it meanwhile.
 	send := func(key, value []byte) (r *kgo.Record, err error) {
-		r = mem.record(key, value)
+		mu.Lock()
+		r = l.slabs.record(key, value)
+		mu.Unlock()
 		r.Topic, r.Partition = l.cfg.Topic, l.cfg.Partition
 		l.producer.Produce(ctx, r, done)
 		return r, failed()
@@ -130,41 +132,6 @@ func (l *Log) produce(ctx context.Context, changes iter.Seq2[[]byte, []byte], ma
 		return 0, err
 	}
 	return last.Offset + 1, nil
-}
-
-// slabs are memory for records and what they hold, a little at a time, as the client
-// lets go of those that are written.
-type slabs struct {
-	records []kgo.Record
-	bytes   []byte
-}
-
-const (
-	slabRecords = 256
-	slabBytes   = 64 << 10
-)
-
-// record makes a record of copies.
-func (s *slabs) record(key, value []byte) *kgo.Record {
-	if len(s.records) == 0 {
-		s.records = make([]kgo.Record, slabRecords)
-	}
-	r := &s.records[0]
-	s.records = s.records[1:]
-	if n := len(key) + len(value); cap(s.bytes)-len(s.bytes) < n {
-		s.bytes = make([]byte, 0, max(n, slabBytes))
-	}
-	r.Key = s.copy(key)
-	if value != nil {
-		r.Value = s.copy(value)
-	}
-	return r
-}
-
-func (s *slabs) copy(b []byte) []byte {
-	at := len(s.bytes)
-	s.bytes = append(s.bytes, b...)
-	return s.bytes[at:len(s.bytes):len(s.bytes)]
 }
 
 // lookPause is the time between two looks at the client's list of partitions.

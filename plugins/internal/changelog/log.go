@@ -147,6 +147,7 @@ type Log struct {
 	settings   settings
 	producer   *kgo.Client
 	generation int64
+	slabs      slabs
 	err        error // why the log is dead
 
 	// failpoint stops a commit in tests, as if the process had ended there.
@@ -214,7 +215,7 @@ func (l *Log) fence(ctx context.Context) (err error) {
 	opts := []kgo.Opt{
 		kgo.TransactionalID(l.cfg.TransactionalID),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
+		kgo.WithCompressor(compressors),
 		kgo.ProducerLinger(0),
 	}
 	// A batch may be as large as the topic takes, as a value may need all of it.

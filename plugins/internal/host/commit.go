@@ -91,7 +91,9 @@ func (r *Runner) settle(ctx context.Context) error {
 // end is the last step of a bounded run: commit, then close everything that is
 // open as if event time had come to its end. The last part is not committed.
 func (r *Runner) end(ctx context.Context) error {
-	r.task.Flush(&r.sink)
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
 	if err := r.commit(ctx); err != nil {
 		return err
 	}

@@ -226,7 +226,9 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 		}
 		now := time.Now()
 		if n == 0 && r.caughtUp() || now.Sub(emitted) >= r.opts.EmitInterval {
-			r.task.Flush(&r.sink)
+			if err := r.flush(ctx); err != nil {
+				return false, err
+			}
 			emitted = now
 		}
 		if n == 0 || r.unsaid() >= gather*r.opts.BatchSize || now.Sub(sent) >= sendEvery {
@@ -237,7 +239,9 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 			sent = now
 		}
 		if closed(r.stop) {
-			r.task.Flush(&r.sink)
+			if err := r.flush(ctx); err != nil {
+				return false, err
+			}
 			return false, r.commit(ctx)
 		}
 		if now.Sub(committed) >= r.opts.CommitInterval || uncommitted >= mostUncommitted {
@@ -259,13 +263,26 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 	}
 }
 
+// flush makes the operators emit what has changed, and hands it on as it comes.
+func (r *Runner) flush(ctx context.Context) error {
+	for r.task.Flush(&r.sink) {
+		if r.unsaid() >= gather*r.opts.BatchSize {
+			r.stamp()
+			if err := r.send(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // sendEvery is how long what is emitted under load may wait for more: a few rows cost an
 // output nearly as much as many.
 const sendEvery = 100 * time.Millisecond
 
 // gather is how many batches are made at a time, as the rows of each operator go to a
 // table of their own.
-const gather = 4
+const gather = 12
 
 // unsaid is the number of rows and dead letters that are no messages yet.
 func (r *Runner) unsaid() int { return len(r.sink.Rows) + len(r.sink.Rejects) }

@@ -45,7 +45,7 @@ func (c *counter) Process(rows []event.Row, out *task.Output) {
 	c.n, c.dirty = c.n+int64(len(rows)), true
 }
 
-func (c *counter) Flush(w event.Time, out *task.Output) {
+func (c *counter) Flush(w event.Time, out *task.Output) bool {
 	if c.flushing != nil {
 		c.flushing()
 	}
@@ -53,6 +53,7 @@ func (c *counter) Flush(w event.Time, out *task.Output) {
 		out.Emit(event.Row{Time: w, Schema: c.schema, Values: []event.Value{event.IntOf(c.n)}})
 		c.dirty = false
 	}
+	return false
 }
 
 // notes records what happened and when, since the beginning of the test.

@@ -50,7 +50,8 @@ func (s *standalone) ProcessBatch(_ context.Context, batch service.MessageBatch)
 	}
 	if s.chain != nil {
 		s.chain.Advance(s.watermark, &sink)
-		s.chain.Flush(s.watermark, &sink)
+		for s.chain.Flush(s.watermark, &sink) {
+		}
 	}
 	for i := range sink.Rows {
 		m := outgoing(&sink.Rows[i])

@@ -55,8 +55,9 @@ func (o *clocked) Advance(w event.Time, out *task.Output) {
 		o.emit("timer", event.Row{Time: at, Watermark: at}, out)
 	}
 }
-func (o *clocked) Flush(w event.Time, out *task.Output) {
+func (o *clocked) Flush(w event.Time, out *task.Output) bool {
 	o.emit("flush", event.Row{Time: w, Watermark: w}, out)
+	return false
 }
 
 func timed(body string, meta ...any) *service.Message {

@@ -1,6 +1,9 @@
 package state
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"slices"
+)
 
 // Changes hands out every key that changed since the last commit with its value as
 // it stands, nil for a deleted one. What came and went since then is not told.
@@ -31,10 +34,20 @@ func (t *Table[K, V]) Changes(fresh bool, fn func(key, value []byte) bool) bool 
 	return true
 }
 
-// Committed tells that what was handed out is committed.
+// Committed tells that what was handed out is committed. A deleted key of which the
+// shelf never heard is forgotten.
 func (t *Table[K, V]) Committed() {
+	before := t.n
+	for _, e := range t.batch {
+		if e.gone && !e.shelved && !e.dirty {
+			t.remove(e)
+		}
+	}
 	clear(t.batch)
 	t.batch = t.batch[:0]
+	if t.n < before {
+		t.out = slices.DeleteFunc(t.out, func(e *Entry[K, V]) bool { return e.lost })
+	}
 }
 
 func (t *Table[K, V]) handOut(e *Entry[K, V], fn func(key, value []byte) bool) bool {
@@ -52,7 +65,7 @@ func (t *Table[K, V]) handOut(e *Entry[K, V], fn func(key, value []byte) bool) b
 // Shelve hands out what the shelf does not know yet.
 func (t *Table[K, V]) Shelve(fn func(key, value []byte) bool) {
 	for _, e := range t.out {
-		if (!e.gone || e.shelved) && !t.handOut(e, fn) {
+		if !t.handOut(e, fn) {
 			return
 		}
 	}

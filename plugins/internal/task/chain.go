@@ -99,13 +99,18 @@ func (c *Chain) Release() {
 // are many more for a moment.
 const keptRows = 4096
 
-// Flush makes every operator emit what has changed, upstream first, at watermark w.
-func (c *Chain) Flush(w event.Time, sink *Sink) {
+// Flush makes every operator emit what has changed, upstream first, at watermark w. It
+// returns early where that is much, and tells that there is more.
+func (c *Chain) Flush(w event.Time, sink *Sink) (more bool) {
 	for i := range c.stages {
 		out := c.open(i, sink)
-		c.stages[i].Op.Flush(w, out)
+		more = c.stages[i].Op.Flush(w, out)
 		c.from(i+1, out.rows, sink)
+		if more {
+			return true
+		}
 	}
+	return false
 }
 
 // Accounts are the accounts of all operators, in their order.

@@ -56,8 +56,9 @@ func (o *relay) Advance(w event.Time, out *task.Output) {
 
 func (o *relay) Restore() error { return nil }
 
-func (o *relay) Flush(w event.Time, out *task.Output) {
+func (o *relay) Flush(w event.Time, out *task.Output) bool {
 	out.Emit(o.row(event.Row{Time: w}, o.name+" flush"))
+	return false
 }
 
 // foreign is a relay whose events may vanish.
@@ -190,7 +191,7 @@ type wide struct{}
 func (wide) Bind(in task.Shape) (task.Shape, error) { return in, nil }
 func (wide) Restore() error                         { return nil }
 func (wide) Advance(event.Time, *task.Output)       {}
-func (wide) Flush(event.Time, *task.Output)         {}
+func (wide) Flush(event.Time, *task.Output) bool    { return false }
 
 func (wide) Process(rows []event.Row, out *task.Output) {
 	for n := range rows {

@@ -248,15 +248,18 @@ func (t *Task) Settle(sink *Sink) {
 	}
 }
 
-// Flush makes the operators emit what has changed.
-func (t *Task) Flush(sink *Sink) {
-	t.chain.Flush(t.watermark, sink)
+// Flush makes the operators emit what has changed, or a part of it, and tells whether
+// there is more.
+func (t *Task) Flush(sink *Sink) (more bool) {
+	more = t.chain.Flush(t.watermark, sink)
 	t.release(sink)
+	return more
 }
 
 // End advances the watermark to the end of time: everything that is open closes.
 func (t *Task) End(sink *Sink) {
 	t.watermark = event.MaxTime
 	t.drive(sink)
-	t.Flush(sink)
+	for t.Flush(sink) {
+	}
 }

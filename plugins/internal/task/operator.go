@@ -47,7 +47,8 @@ type Operator interface {
 	Advance(w event.Time, out *Output)
 
 	// Flush emits what has changed since it was last emitted. The task's watermark is w.
-	Flush(w event.Time, out *Output)
+	// Where that is much it emits some thousand rows and tells that there is more.
+	Flush(w event.Time, out *Output) (more bool)
 }
 
 // Stateless has the methods of an operator that remembers nothing, to be embedded.
@@ -60,7 +61,7 @@ func (Stateless) Restore() error { return nil }
 func (Stateless) Advance(event.Time, *Output) {}
 
 // Flush does nothing.
-func (Stateless) Flush(event.Time, *Output) {}
+func (Stateless) Flush(event.Time, *Output) bool { return false }
 
 // Shape is what is known of the rows between two operators before the first one comes.
 type Shape struct {

@@ -54,7 +54,7 @@ func (p *probe) Advance(w event.Time, out *task.Output) {
 	}
 }
 
-func (p *probe) Flush(event.Time, *task.Output) {}
+func (p *probe) Flush(event.Time, *task.Output) bool { return false }
 
 // record makes a record that the probe understands.
 func record(source, n int, at event.Time, timer event.Value) event.Row {

@@ -101,7 +101,8 @@ func (p *pass) drive(rows []event.Row, commit func()) {
 	for from := 0; from < len(rows); from += benchBatch {
 		batch := rows[from:min(from+benchBatch, len(rows))]
 		p.chain.Process(batch, &p.sink)
-		p.chain.Flush(batch[len(batch)-1].Watermark, &p.sink)
+		for p.chain.Flush(batch[len(batch)-1].Watermark, &p.sink) {
+		}
 		p.sink.Own()
 		p.sink.Reset()
 		p.chain.Release()

@@ -107,7 +107,9 @@ func (d *Driver) Advance(w event.Time) {
 func (d *Driver) Flush() {
 	d.tb.Helper()
 	d.Cut()
-	d.do(func() { d.chain.Flush(d.watermark, &d.Sink) })
+	for more := true; more; {
+		d.do(func() { more = d.chain.Flush(d.watermark, &d.Sink) })
+	}
 }
 
 // End advances the watermark to the end of time, flushes, and checks that every

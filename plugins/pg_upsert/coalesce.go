@@ -34,6 +34,29 @@ func coalesce(rows []*row) []*row {
 	return newest
 }
 
+// byNovelty parts rows into those that are probably the first of their keys and the
+// others, in their order. No part is empty.
+func byNovelty(rows []*row) (parts [][]*row) {
+	n := 0
+	for _, r := range rows {
+		if r.first = r.first && r.older == nil; r.first {
+			n++
+		}
+	}
+	if n == 0 || n == len(rows) {
+		return [][]*row{rows}
+	}
+	first, others := make([]*row, 0, n), make([]*row, 0, len(rows)-n)
+	for _, r := range rows {
+		if r.first {
+			first = append(first, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	return [][]*row{first, others}
+}
+
 // rowKey joins the texts of the key columns at places, none of which is null. Texts
 // that Postgres takes for the same value are written alike by convert, except for
 // decimals (1.5 and 1.50), which are trimmed here. Where two spellings of one value

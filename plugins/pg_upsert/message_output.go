@@ -57,7 +57,7 @@ func (f *filler) unpack(g *group, i int, b *host.Bundle) {
 	g.rows = slices.Grow(g.rows, len(b.Rows))
 	for k := range b.Rows {
 		r := f.next(len(b.Rows) - k)
-		r.index, r.at = i, k
+		r.index, r.at, r.first = i, k, b.Rows[k].First
 		if f.plan.ledger {
 			r.seq = b.Seqs[k]
 		}

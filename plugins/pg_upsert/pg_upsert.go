@@ -32,6 +32,7 @@ type row struct {
 	key   string // equal for rows that Postgres takes for the same one
 	cells []cell // one for each configured column
 	older *row   // the row that this one replaces, see coalesce
+	first bool   // probably the first of its key
 }
 
 // refusal is a row that cannot be written as it is, and why.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+	"pgregory.net/rapid"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
@@ -411,6 +412,47 @@ func TestBundles(t *testing.T) {
 	// The message's own number is that of its last row, and means nothing for the first.
 	d.write(o, emissions(run1, [3]any{4, 0, 0}, [3]any{9, 1, 90}))
 	d.expect("select total, seq from windows where task = 2 order by at", "50|5 90|9")
+}
+
+// Whatever rows say of being the first of their key, the same comes of them.
+func TestFirstIsAHint(t *testing.T) {
+	d := newDatabase(t)
+	o := d.connected(service.MockResources(), windowFields)
+	runs := [2]host.TaskRun{run1, {Stream: "s", Task: 3, Generation: 1}}
+	for _, run := range runs {
+		d.begin(o, run)
+	}
+	seq := 0
+	rapid.Check(t, func(t *rapid.T) {
+		d.exec("truncate windows, dead_letter_events")
+		for range rapid.IntRange(1, 4).Draw(t, "batches") {
+			var rows [][3]any
+			var first []bool
+			for range rapid.IntRange(1, 12).Draw(t, "rows") {
+				seq++
+				total := rapid.SampledFrom([]any{1, 2, 3, 4, 5, 6, 7, nil, "many"}).Draw(t, "total")
+				rows = append(rows, [3]any{seq + rapid.IntRange(-3, 0).Draw(t, "seq"), rapid.IntRange(0, 9).Draw(t, "minute"), total})
+				first = append(first, rapid.IntRange(0, 3).Draw(t, "first") > 0)
+			}
+			for i, run := range runs {
+				m := emissions(run, rows...)
+				b, _ := host.BundleOf(m)
+				for k := range b.Rows {
+					b.Rows[k].First = i == 0 && first[k]
+				}
+				d.write(o, m)
+			}
+		}
+		for _, q := range []string{"select at, total, seq from windows where task = %d order by at",
+			`select "offset", left(detail, 45), payload from dead_letter_events where task = %d order by "offset"`} {
+			if got, want := d.rows(fmt.Sprintf(q, 2)), d.rows(fmt.Sprintf(q, 3)); got != want {
+				t.Fatalf("got %s\nwant %s", got, want)
+			}
+		}
+	})
+	if seq == 0 {
+		t.Error("nothing was written")
+	}
 }
 
 // A refused row of a bundle takes no other with it, and its dead letter is its own.

@@ -110,7 +110,13 @@ type upsert struct {
 
 // statement is the SQL of u: the columns come as arrays and are zipped by unnest.
 // With a ledger its result is how many rows of the ledger it holds, 1 or 0.
-func (u upsert) statement() string {
+func (u upsert) statement() string { return u.write(true) }
+
+// insertion is the statement for rows none of whose keys is stored, for else it fails
+// with unique_violation. Without an eye on conflicts Postgres is a third faster.
+func (u upsert) insertion() string { return u.write(false) }
+
+func (u upsert) write(conflicts bool) string {
 	scalars := len(u.consts)
 	if u.ledger != nil {
 		scalars = 3
@@ -148,13 +154,14 @@ func (u upsert) statement() string {
 	if u.ledger != nil {
 		b.WriteString(" where exists (select from held)")
 	}
-	fmt.Fprintf(&b, " on conflict (%s)", strings.Join(key, ", "))
-	if len(sets) == 0 {
-		b.WriteString(" do nothing")
-	} else {
-		fmt.Fprintf(&b, " do update set %s", strings.Join(sets, ", "))
+	switch {
+	case !conflicts:
+	case len(sets) == 0:
+		fmt.Fprintf(&b, " on conflict (%s) do nothing", strings.Join(key, ", "))
+	default:
+		fmt.Fprintf(&b, " on conflict (%s) do update set %s", strings.Join(key, ", "), strings.Join(sets, ", "))
 	}
-	if u.guard && len(sets) > 0 {
+	if conflicts && u.guard && len(sets) > 0 {
 		seq, task := pq.QuoteIdentifier(colSeq), pq.QuoteIdentifier(colTask)
 		fmt.Fprintf(&b, " where (stored.%s is null or stored.%s < excluded.%s", seq, seq, seq)
 		if !slices.Contains(u.key, colTask) {

@@ -74,6 +74,13 @@ func TestStatement(t *testing.T) {
 	}
 }
 
+func TestInsertion(t *testing.T) {
+	u := upsert{table: tableName{name: "t"}, cols: []column{{"id", typeBigint}, {"v", typeText}}, key: []string{"id"}, guard: true}
+	if got, want := u.insertion(), `insert into "t" as stored ("id", "v") select u.c1, u.c2 from unnest($1::bigint[], $2::text[]) as u(c1, c2)`; got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
 func TestArgs(t *testing.T) {
 	u := upsert{cols: []column{{"a", typeNamed(t, "boolean")}, {"b", typeText}}}
 	rows := [][]cell{{{text: "true"}, {null: true}}, {{text: "false"}, {text: "x"}}}

@@ -86,6 +86,12 @@ func judgeState(code pqerror.Code) verdict {
 	return passing
 }
 
+// taken tells that a key is stored already.
+func taken(err error) bool {
+	e := pq.As(err)
+	return e != nil && e.Code == "23505" // unique_violation
+}
+
 // describe is an error in one line, with the detail that Postgres gives and its
 // SQLSTATE. It never holds a password: Postgres and lib/pq do not repeat it.
 func describe(err error) string {

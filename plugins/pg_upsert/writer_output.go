@@ -117,9 +117,13 @@ func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group
 	pending := coalesce(g.rows)
 	w.rows.Incr(int64(len(g.rows)-len(pending)), w.cfg.table.String(), outcomeSuperseded)
 	for len(pending) > 0 {
-		bad, err := bisect(pending, func(rows []*row) error { return w.run(ctx, g.origin, w.plan.rows, cellsOf(rows)) })
-		if err != nil {
-			return nil, err
+		var bad []refusal
+		for _, part := range byNovelty(pending) {
+			b, err := bisect(part, func(rows []*row) error { return w.put(ctx, g.origin, rows) })
+			if err != nil {
+				return nil, err
+			}
+			bad = append(bad, b...)
 		}
 		w.rows.Incr(int64(len(pending)-len(bad)), w.cfg.table.String(), outcomeWritten)
 		refused = append(refused, bad...)
@@ -141,6 +145,18 @@ func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group
 	return nil, w.putAway(ctx, batch, g.origin, refused)
 }
 
+// put writes rows of a task, which are all first of their keys or all not, for all that
+// is known. What proves untrue is made good by Postgres' looking at each key.
+func (w *writer) put(ctx context.Context, from origin, rows []*row) error {
+	u, cells := w.plan.rows, cellsOf(rows)
+	if rows[0].first {
+		if err := w.run(ctx, from, u, u.insertion(), cells); !taken(err) {
+			return err
+		}
+	}
+	return w.run(ctx, from, u, u.statement(), cells)
+}
+
 func cellsOf(rows []*row) [][]cell {
 	cells := make([][]cell, len(rows))
 	for i, r := range rows {
@@ -157,7 +173,7 @@ func (w *writer) putAway(ctx context.Context, batch service.MessageBatch, from o
 	}
 	cells, err := letterRows(letters, w.plan.letters.cols)
 	if err == nil {
-		err = w.run(ctx, from, *w.plan.letters, cells)
+		err = w.run(ctx, from, *w.plan.letters, w.plan.letters.statement(), cells)
 	}
 	if err != nil {
 		return told{fmt.Sprintf("dead letters to %s: %s", w.cfg.deadLetters, describe(err)), err}
@@ -167,11 +183,11 @@ func (w *writer) putAway(ctx context.Context, batch service.MessageBatch, from o
 	return nil
 }
 
-// run executes a bulk upsert of rows of a task, as one transaction, however long
+// run executes a statement of u for rows of a task, as one transaction, however long
 // Postgres is away. With a ledger it writes nothing when the task is of another
 // generation.
-func (w *writer) run(ctx context.Context, from origin, u upsert, cells [][]cell) error {
-	statement, args := u.statement(), u.args(from, cells)
+func (w *writer) run(ctx context.Context, from origin, u upsert, statement string, cells [][]cell) error {
+	args := u.args(from, cells)
 	return w.retry.do(ctx, func(ctx context.Context) error {
 		if u.ledger == nil {
 			_, err := w.db.ExecContext(ctx, statement, args...)

@@ -21,6 +21,7 @@ type pane struct {
 	group []event.Value // shared by the panes of the group
 	acc   []accumulator
 	dirty bool // changed since it was emitted
+	fresh bool // never emitted, as far as is known
 }
 
 // openWindow has the panes of a window that is open.
@@ -78,7 +79,7 @@ func (w *Window) newPane(start event.Time, group string, r *event.Row) *entry {
 	if len(w.spare) < n {
 		w.spare = make([]accumulator, spareAccumulators*n)
 	}
-	p := pane{group: g.values, acc: w.spare[:n:n]}
+	p := pane{group: g.values, acc: w.spare[:n:n], fresh: true}
 	w.spare = w.spare[n:]
 	e := w.panes.Add(paneKey{start, g.key}, p)
 	w.openPane(e)

@@ -380,7 +380,8 @@ func (w *Window) Flush(mark event.Time, out *task.Output) (more bool) {
 }
 
 func (w *Window) emit(e *entry, mark event.Time, out *task.Output) {
-	e.Value.dirty = false
+	fresh := e.Value.fresh
+	e.Value.dirty, e.Value.fresh = false, false
 	start := e.Key.start
 	v := out.Values(len(w.out.Fields))
 	v[0] = event.TimestampOf(start)
@@ -390,5 +391,5 @@ func (w *Window) emit(e *entry, mark event.Time, out *task.Output) {
 	for i := range w.aggs {
 		v[n+i] = e.Value.acc[i].result(&w.aggs[i].Aggregate)
 	}
-	out.Emit(event.Row{Time: start.Add(w.cfg.Size) - 1, Watermark: mark, Schema: w.out, Values: v})
+	out.Emit(event.Row{Time: start.Add(w.cfg.Size) - 1, Watermark: mark, Schema: w.out, Values: v, First: fresh})
 }

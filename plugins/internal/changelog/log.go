@@ -207,9 +207,13 @@ func (l *Log) open(ctx context.Context) (*Marker, error) {
 }
 
 func (l *Log) options(own ...kgo.Opt) []kgo.Opt {
-	opts := append([]kgo.Opt{kgo.SeedBrokers(l.cfg.Brokers...)}, l.cfg.KgoOpts...)
+	opts := append([]kgo.Opt{kgo.SeedBrokers(l.cfg.Brokers...), kgo.MaxBufferedRecords(bufferedRecords)}, l.cfg.KgoOpts...)
 	return append(opts, own...)
 }
+
+// bufferedRecords is how many records of a commit wait in the client at a time: two
+// batches of usual ones, one being made while the other is on its way.
+const bufferedRecords = 16 << 10
 
 func (l *Log) fence(ctx context.Context) (err error) {
 	opts := []kgo.Opt{

@@ -72,6 +72,9 @@ type Row struct {
 	Values []Value
 	// Source is the record that caused the row; nil for rows that stand for many.
 	Source *Source
+	// First is a hint for outputs: what the row is of, such as a window, has probably not
+	// been emitted before.
+	First bool
 }
 
 // Get is the value of a field, null where the row has none.

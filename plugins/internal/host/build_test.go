@@ -64,9 +64,9 @@ func (o *traced) Process(rows []event.Row, out *task.Output) {
 	}
 }
 
-func (o *traced) DecodesRaw()                        {}
-func (o *traced) Restore() error                     { return nil }
-func (o *traced) Advance(event.Time, *task.Output)   {}
+func (o *traced) DecodesRaw()                             {}
+func (o *traced) Restore() error                          { return nil }
+func (o *traced) Advance(event.Time, *task.Output)        {}
 func (o *traced) Flush(_ event.Time, _ *task.Output) bool { return false }
 
 // built is what the test input made of its processors.

@@ -100,7 +100,7 @@ const (
 	waitingRecords = 36 << 10 // the soft limits of all partitions
 	mostWaiting    = 4096     // soft limit of a partition where there are few,
 	leastWaiting   = 512      // and where there are many
-	hardFactor     = 8        // a hard limit is as many soft ones
+	hardFactor     = 4        // a hard limit is as many soft ones
 	pollLimit      = 8192
 	recordBytes    = 512
 )

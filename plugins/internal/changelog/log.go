@@ -213,7 +213,7 @@ func (l *Log) options(own ...kgo.Opt) []kgo.Opt {
 
 // bufferedRecords is how many records of a commit wait in the client at a time: two
 // batches of usual ones, one being made while the other is on its way.
-const bufferedRecords = 16 << 10
+const bufferedRecords = 8 << 10
 
 func (l *Log) fence(ctx context.Context) (err error) {
 	opts := []kgo.Opt{

@@ -289,7 +289,7 @@ func (r *Runner) unsaid() int { return len(r.sink.Rows) + len(r.sink.Rejects) }
 
 // mostUncommitted records are merged before a commit comes early: what they change has
 // to stay in memory until then, at any speed.
-const mostUncommitted = 100_000
+const mostUncommitted = 200_000
 
 func closed(c <-chan struct{}) bool {
 	select {

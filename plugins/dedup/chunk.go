@@ -3,6 +3,7 @@ package dedup
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
@@ -13,6 +14,14 @@ import (
 
 // chunkIDs is the most ids of a chunk: some ten kilobytes.
 const chunkIDs = 512
+
+// A chunk grows from firstBytes by leaps to chunkBytes, what chunkIDs ids take: with
+// a distance of up to four bytes, idBytes each.
+const (
+	idBytes    = len(id{}) + 4
+	firstBytes = 8 * idBytes
+	chunkBytes = chunkIDs * idBytes
+)
 
 // place is the key of a chunk.
 type place struct {
@@ -27,6 +36,9 @@ type chunk struct {
 }
 
 func (c *chunk) add(k id, offset event.Duration) {
+	if room := cap(c.packed) - len(c.packed); room < idBytes && room < chunkBytes-len(c.packed) {
+		c.packed = slices.Grow(c.packed, min(4*len(c.packed)+firstBytes, chunkBytes)-len(c.packed))
+	}
 	c.packed = binary.AppendUvarint(append(c.packed, k[:]...), uint64(offset))
 	c.n++
 }

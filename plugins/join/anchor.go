@@ -54,12 +54,21 @@ func (a *anchor) add(stream int) {
 	binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)+1)
 }
 
-// source is the place of the record.
+// source is the place of the record, borrowed until Release.
 func (j *Join) source(a *anchor) *event.Source {
 	r := event.NewReader(a.packed[countBytes*len(j.cfg.Streams) : a.row])
 	r.Bytes(r.Count()) // the topic: anchors have one
-	return &event.Source{Topic: j.cfg.Anchor, Partition: int32(r.Uvarint()), Offset: r.Varint()}
+	if len(j.places) == cap(j.places) {
+		j.places = make([]event.Source, 0, lentPlaces) // the ones before stay where they are
+	}
+	j.places = append(j.places, event.Source{Topic: j.cfg.Anchor, Partition: int32(r.Uvarint()), Offset: r.Varint()})
+	return &j.places[len(j.places)-1]
 }
+
+const lentPlaces = 256
+
+// Release takes back what was lent to the rows that have left the chain.
+func (j *Join) Release() { j.places = j.places[:0] }
 
 // anchorCodec is the stored form of anchors. The key is the join's key. The value
 // is the event time as a varint, the place of the record, the number of streams and

@@ -70,8 +70,9 @@ type Join struct {
 	buf     []byte // for packing
 
 	shapes []shape
-	read   task.Fields   // what is read of the joined rows
-	values []event.Value // of an anchor, for unpacking
+	read   task.Fields    // what is read of the joined rows
+	values []event.Value  // of an anchor, for unpacking
+	places []event.Source // lent to rows until Release
 }
 
 // shape is the schema of the rows that join an anchor with a child, nil for none, and

@@ -40,7 +40,7 @@ func benchBundle(n int) *host.Bundle {
 
 // prepare does with a batch all that comes before the database.
 func prepare(batch service.MessageBatch, p *plan) {
-	groups, _ := split(batch, p)
+	groups, _ := split(batch, p, &filler{plan: p})
 	for _, g := range groups {
 		p.rows.args(g.origin, cellsOf(coalesce(g.rows)))
 	}

@@ -16,10 +16,10 @@ var errNoOrigin = errors.New("the message does not come from a stateful input: i
 	", " + host.MetaGeneration + " and " + host.MetaSeq + "; set ledger: false to write other messages")
 
 // split sorts the rows of a batch by origin, in the order of the batch. Messages
-// without an origin, where a ledger needs it, come back as lost, by index.
-func split(batch service.MessageBatch, p *plan) (groups []*group, lost []int) {
+// without an origin, where a ledger needs it, come back as lost, by index. The rows
+// are those of the filler.
+func split(batch service.MessageBatch, p *plan, rows *filler) (groups []*group, lost []int) {
 	byOrigin := map[origin]*group{}
-	rows := filler{plan: p}
 	for i, msg := range batch {
 		var from origin
 		var seq int64

@@ -78,7 +78,10 @@ func (o *output) Connect(ctx context.Context) error {
 func (o *output) WriteBatch(ctx context.Context, batch service.MessageBatch) error {
 	ctx, done := o.join(ctx)
 	defer done()
-	groups, lost := split(batch, o.plan)
+	rows := o.plan.filler()
+	defer o.plan.spare.Put(rows)
+	defer rows.reset()
+	groups, lost := split(batch, o.plan, rows)
 	failed := map[int]error{}
 	for _, i := range lost {
 		failed[i] = errNoOrigin

@@ -2,6 +2,7 @@ package pgupsert
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/fault"
 )
@@ -18,6 +19,14 @@ type plan struct {
 	// its uncommitted rows are removed from each.
 	ours    []*tableInfo
 	layouts layouts
+	spare   sync.Pool // of fillers: several batches are written at a time
+}
+
+func (p *plan) filler() *filler {
+	if f, ok := p.spare.Get().(*filler); ok {
+		return f
+	}
+	return &filler{plan: p}
 }
 
 // column is the name of the i-th configured column.

@@ -197,7 +197,7 @@ func TestBundlesAreSingleMessages(t *testing.T) {
 			open.Rows, open.Seqs = append(open.Rows, rows[i]), append(open.Seqs, int64(i+1))
 		}
 		describe := func(batch service.MessageBatch) (lines []string) {
-			groups, lost := split(batch, p)
+			groups, lost := split(batch, p, &filler{plan: p})
 			lines = append(lines, fmt.Sprint(lost))
 			w := &writer{cfg: config{table: tableName{name: "t"}, ledger: p.ledger}, streamName: "name"}
 			for _, g := range groups {

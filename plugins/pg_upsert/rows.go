@@ -29,23 +29,37 @@ func (g *group) add(r *row, err error) {
 	g.rows = append(g.rows, r)
 }
 
-// filler makes the rows of one batch.
+// filler makes the rows of one batch, in memory that it uses for the next one too.
 type filler struct {
 	plan  *plan
 	texts texts
-	rows  []row  // to be handed out
+	rows  []row  // of the batch, or empty ones
 	cells []cell // theirs
+	given int
 }
+
+// reset takes back all rows.
+func (f *filler) reset() {
+	clear(f.rows[:f.given])
+	clear(f.cells[:f.given*len(f.plan.rows.cols)])
+	f.texts, f.given = texts{}, 0
+	if len(f.rows) > keptRows {
+		f.rows, f.cells = nil, nil
+	}
+}
+
+// keptRows bounds what is kept for the next batch.
+const keptRows = 4096
 
 // next is an empty row. At least n rows are asked for from here on.
 func (f *filler) next(n int) *row {
 	width := len(f.plan.rows.cols)
-	if len(f.rows) == 0 {
-		f.rows, f.cells = make([]row, n), make([]cell, n*width)
+	if f.given == len(f.rows) { // the rows before stay where they are
+		f.rows, f.cells, f.given = make([]row, n), make([]cell, n*width), 0
 	}
-	r := &f.rows[0]
-	r.cells = f.cells[:width:width]
-	f.rows, f.cells = f.rows[1:], f.cells[width:]
+	r := &f.rows[f.given]
+	r.cells = f.cells[f.given*width : (f.given+1)*width : (f.given+1)*width]
+	f.given++
 	return r
 }
 

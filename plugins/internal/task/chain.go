@@ -95,9 +95,9 @@ func (c *Chain) Release() {
 	}
 }
 
-// keptRows is how many rows an output keeps room for. When windows are flushed there
-// are many more for a moment.
-const keptRows = 4096
+// keptRows is how many rows an output and the sink keep room for: what a portion of a
+// flush comes to, and what a host gathers. At an end there are many more for a moment.
+const keptRows = 16 << 10
 
 // Flush makes every operator emit what has changed, upstream first, at watermark w. It
 // returns early where that is much, and tells that there is more.

@@ -15,7 +15,7 @@ import (
 // idle while the collector takes time from the tasks.
 const (
 	gcHeadroom = 48 << 20
-	gcPercent  = 50
+	gcPercent  = 30
 	gcBusy     = 250 * time.Millisecond
 	gcBusyHeap = 256 << 20
 )

@@ -20,7 +20,12 @@ const (
 	gcBusyHeap = 256 << 20
 )
 
-// tuneGC keeps the collector's percentage to that, unless GOGC sets another.
+// gcIdle is what the process may hold beyond the heap's goal, and a 16th of that goal
+// more: stacks, the collector's own, and free memory that fits no new object. What is
+// free beyond that goes back to the system.
+const gcIdle = 24 << 20
+
+// tuneGC keeps the collector to that, unless GOGC sets another percentage.
 func tuneGC() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -28,18 +33,23 @@ func tuneGC() {
 	collected(time.Time{})
 }
 
-// collected sets the percentage by what the last collection left alive, and has
-// itself called after the next one.
+// collected sets the collector by what the last collection, at a time after before,
+// left alive, and has itself called after the next one.
 func collected(before time.Time) {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
+	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(sample)
 	now := time.Now()
-	debug.SetGCPercent(percent(live[0].Value.Uint64(), now.Sub(before) < gcBusy))
+	live := max(sample[0].Value.Uint64(), 1<<20)
+	percent := percentOf(live, now.Sub(before) < gcBusy)
+	debug.SetGCPercent(percent)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		goal := int64(live) * int64(100+percent) / 100
+		debug.SetMemoryLimit(goal + goal/16 + gcIdle)
+	}
 	runtime.AddCleanup(&struct{ _ *byte }{}, collected, now)
 }
 
-func percent(live uint64, busy bool) int {
-	live = max(live, 1<<20)
+func percentOf(live uint64, busy bool) int {
 	headroom := uint64(gcHeadroom)
 	if busy && live < gcBusyHeap {
 		headroom = max(headroom, gcBusyHeap-live)

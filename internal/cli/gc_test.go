@@ -3,9 +3,11 @@ package cli
 import "testing"
 
 func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 4800, 16 << 20: 300, 48 << 20: 100, 192 << 20: 50, 1 << 40: 50} {
-		if got := percent(live); got != want {
-			t.Errorf("%d MB live: %d %%, want %d", live>>20, got, want)
+	for live, want := range map[uint64][2]int{ // without load, and under load
+		1 << 20: {4800, 25500}, 16 << 20: {300, 1500}, 48 << 20: {100, 433}, 128 << 20: {37, 100}, 240 << 20: {30, 30}, 1 << 40: {30, 30},
+	} {
+		if got := [2]int{percentOf(live, false), percentOf(live, true)}; got != want {
+			t.Errorf("%d MB live: %v %%, want %v", live>>20, got, want)
 		}
 	}
 }

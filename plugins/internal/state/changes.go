@@ -36,7 +36,7 @@ func (l *Local) Changes() iter.Seq2[[]byte, []byte] {
 // meanwhile. Until then the keys are hot, and the changelog has them for whoever finds
 // the store of a process that died: at a commit a second, half a minute of it.
 const (
-	writeBytes   = 16 << 20
+	writeBytes   = 8 << 20
 	writeCommits = 30
 )
 

@@ -10,9 +10,9 @@ require (
 	github.com/fergusstrange/embedded-postgres v1.34.0
 	github.com/gofrs/uuid/v5 v5.5.1
 	github.com/lib/pq v1.12.3
-	github.com/pierrec/lz4/v4 v4.1.33
 	github.com/linkedin/goavro/v2 v2.15.0
 	github.com/mattn/go-isatty v0.0.20
+	github.com/pierrec/lz4/v4 v4.1.33
 	github.com/redpanda-data/benthos/v4 v4.80.0
 	github.com/redpanda-data/connect/v4 v4.110.0
 	github.com/twmb/franz-go v1.22.2

@@ -1,6 +1,10 @@
 package changelog
 
-import "github.com/twmb/franz-go/pkg/kgo"
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
 
 // slabs are memory for records and what they hold. The client is done with the records
 // of a partition in the order in which it was given them, so a slab whose last record
@@ -51,7 +55,7 @@ func (s *slabs) done() {
 	b := s.used[0]
 	if b.done++; b.done == slabRecords {
 		b.given, b.done, b.bytes = 0, 0, b.bytes[:0]
-		s.used = append(s.used[:0], s.used[1:]...)
+		s.used = slices.Delete(s.used, 0, 1)
 		s.free = append(s.free, b)
 	}
 }

@@ -123,11 +123,15 @@ func TestLedgerFails(t *testing.T) {
 		w.produce(rec("a", 0, 5000, `{"id":"1","v":1}`))
 		broken := errors.New("no such database")
 		var s *stream
+		started := make(chan struct{})
 		w.ledger = &ledger{begin: func(host.TaskRun) error {
+			<-started
 			s.hub.Fail(broken)
 			return broken
 		}}
 		s = w.start(strings.Replace(counting, "true", "false", 1), nil)
+		time.Sleep(time.Second) // a kgo client that is closed while it starts to fetch has a race of its own
+		close(started)
 		if err := s.wait().hub.Err(); !errors.Is(err, broken) {
 			t.Error(err)
 		}

@@ -108,7 +108,8 @@ type upsert struct {
 	guard bool
 }
 
-// statement is the SQL of u: the columns come as arrays and are zipped by unnest.
+// statement is the SQL of u: the columns come as arrays and are zipped by unnest, which
+// as an item of select hands on row by row what in from it would write down first.
 // With a ledger its result is how many rows of the ledger it holds, 1 or 0.
 func (u upsert) statement() string { return u.write(true) }
 
@@ -121,7 +122,7 @@ func (u upsert) write(conflicts bool) string {
 	if u.ledger != nil {
 		scalars = 3
 	}
-	var names, values, params, aliases []string
+	var names, values, unnested []string
 	for i, c := range u.consts {
 		names = append(names, pq.QuoteIdentifier(c.name))
 		values = append(values, fmt.Sprintf("$%d::%s", i+1, c.typ.name))
@@ -130,8 +131,7 @@ func (u upsert) write(conflicts bool) string {
 		alias := fmt.Sprintf("c%d", i+1)
 		names = append(names, pq.QuoteIdentifier(c.name))
 		values = append(values, c.typ.unpacked("u."+alias))
-		params = append(params, fmt.Sprintf("$%d::%s", scalars+i+1, c.typ.param()))
-		aliases = append(aliases, alias)
+		unnested = append(unnested, fmt.Sprintf("unnest($%d::%s) as %s", scalars+i+1, c.typ.param(), alias))
 	}
 	if u.stamp != "" {
 		names = append(names, pq.QuoteIdentifier(u.stamp))
@@ -148,9 +148,8 @@ func (u upsert) write(conflicts bool) string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "insert into %s as stored (%s) select %s from unnest(%s) as u(%s)",
-		u.table.sql(), strings.Join(names, ", "), strings.Join(values, ", "),
-		strings.Join(params, ", "), strings.Join(aliases, ", "))
+	fmt.Fprintf(&b, "insert into %s as stored (%s) select %s from (select %s) as u",
+		u.table.sql(), strings.Join(names, ", "), strings.Join(values, ", "), strings.Join(unnested, ", "))
 	if u.ledger != nil {
 		b.WriteString(" where exists (select from held)")
 	}

@@ -43,10 +43,10 @@ func TestStatement(t *testing.T) {
 		want string
 	}{
 		{"plain", upsert{table: tableName{name: "t"}, cols: []column{{"id", typeBigint}, {"v", typeText}}, key: []string{"id"}},
-			`insert into "t" as stored ("id", "v") select u.c1, u.c2 from unnest($1::bigint[], $2::text[]) as u(c1, c2)` +
+			`insert into "t" as stored ("id", "v") select u.c1, u.c2 from (select unnest($1::bigint[]) as c1, unnest($2::text[]) as c2) as u` +
 				` on conflict ("id") do update set "v" = excluded."v"`},
 		{"only a key", upsert{table: tableName{name: "t"}, cols: []column{{"id", typeBigint}}, key: []string{"id"}},
-			`insert into "t" as stored ("id") select u.c1 from unnest($1::bigint[]) as u(c1) on conflict ("id") do nothing`},
+			`insert into "t" as stored ("id") select u.c1 from (select unnest($1::bigint[]) as c1) as u on conflict ("id") do nothing`},
 		{"ledger", upsert{
 			table: tableName{"s", "t"}, ledger: &tableName{name: "l"},
 			consts: []column{{"stream", typeText}, {"task", typeInteger}},
@@ -55,7 +55,7 @@ func TestStatement(t *testing.T) {
 			`with held as (select from "l" where stream = $1 and task = $2 and generation = $3 for share), written as (` +
 				`insert into "s"."t" as stored ("stream", "task", "at", "ids", "seq", "Seen")` +
 				` select $1::text, $2::integer, u.c1, u.c2::text[], u.c3, now()` +
-				` from unnest($4::timestamp with time zone[], $5::text[], $6::bigint[]) as u(c1, c2, c3) where exists (select from held)` +
+				` from (select unnest($4::timestamp with time zone[]) as c1, unnest($5::text[]) as c2, unnest($6::bigint[]) as c3) as u where exists (select from held)` +
 				` on conflict ("stream", "task", "at") do update set "ids" = excluded."ids", "seq" = excluded."seq", "Seen" = excluded."Seen"` +
 				` where (stored."seq" is null or stored."seq" < excluded."seq")) select count(*) from held`},
 		{"ledger without the task in the key", upsert{
@@ -64,7 +64,7 @@ func TestStatement(t *testing.T) {
 			cols:   []column{{"offset", typeBigint}, {"seq", typeBigint}},
 			key:    []string{"stream", "offset"}, guard: true},
 			`insert into "d" as stored ("stream", "task", "offset", "seq") select $1::text, $2::integer, u.c1, u.c2` +
-				` from unnest($3::bigint[], $4::bigint[]) as u(c1, c2)` +
+				` from (select unnest($3::bigint[]) as c1, unnest($4::bigint[]) as c2) as u` +
 				` on conflict ("stream", "offset") do update set "task" = excluded."task", "seq" = excluded."seq"` +
 				` where (stored."seq" is null or stored."seq" < excluded."seq" or stored."task" is distinct from excluded."task")`},
 	} {
@@ -76,7 +76,7 @@ func TestStatement(t *testing.T) {
 
 func TestInsertion(t *testing.T) {
 	u := upsert{table: tableName{name: "t"}, cols: []column{{"id", typeBigint}, {"v", typeText}}, key: []string{"id"}, guard: true}
-	if got, want := u.insertion(), `insert into "t" as stored ("id", "v") select u.c1, u.c2 from unnest($1::bigint[], $2::text[]) as u(c1, c2)`; got != want {
+	if got, want := u.insertion(), `insert into "t" as stored ("id", "v") select u.c1, u.c2 from (select unnest($1::bigint[]) as c1, unnest($2::text[]) as c2) as u`; got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 }
@@ -85,7 +85,7 @@ func TestArgs(t *testing.T) {
 	u := upsert{cols: []column{{"a", typeNamed(t, "boolean")}, {"b", typeText}}}
 	rows := [][]cell{{{text: "true"}, {null: true}}, {{text: "false"}, {text: "x"}}}
 	from := origin{"s", 1, 2}
-	columns := []any{`{true,false}`, binaryArray(25, []cell{{null: true}, {text: "x"}})}
+	columns := []any{`{true,false}`, binaryArray(25, []cell{{null: true}, {text: "x"}}, appendText)}
 	consts := []column{{"stream", typeText}, {"task", typeInteger}}
 	for _, c := range []struct {
 		name   string

@@ -2,7 +2,9 @@ package pgupsert
 
 import (
 	"encoding/binary"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
@@ -91,17 +93,23 @@ func wired(t columnType, c cell) (cell, error) {
 
 // arrayParam is the statement's parameter that carries a column of type t.
 func arrayParam(t columnType, cells []cell) any {
-	if !t.binary() {
-		return arrayLiteral(t, cells)
+	switch {
+	case t.binary():
+		return binaryArray(t.element(), cells, appendText)
+	case isDecimalType(t) && !slices.ContainsFunc(cells, func(c cell) bool { return !isPlainDecimal(c.text) }):
+		return binaryArray(numericOID, cells, appendNumeric)
 	}
-	return binaryArray(t.element(), cells)
+	return arrayLiteral(t, cells)
 }
 
-// binaryArray writes a one-dimensional array as array_recv of Postgres reads it.
-func binaryArray(element uint32, cells []cell) []byte {
+func appendText(to []byte, text string) []byte { return append(to, text...) }
+
+// binaryArray writes a one-dimensional array as array_recv of Postgres reads it, each
+// of its elements by form.
+func binaryArray(element uint32, cells []cell, form func(to []byte, text string) []byte) []byte {
 	size, nulls := 20, uint32(0)
 	for _, c := range cells {
-		size += 4 + len(c.text)
+		size += 4 + max(len(c.text), 16)
 		if c.null {
 			nulls = 1
 		}
@@ -123,8 +131,51 @@ func binaryArray(element uint32, cells []cell) []byte {
 			to = be.AppendUint32(to, 1<<32-1)
 			continue
 		}
-		to = be.AppendUint32(to, uint32(len(c.text)))
-		to = append(to, c.text...)
+		at := len(to)
+		to = form(be.AppendUint32(to, 0), c.text)
+		be.PutUint32(to[at:], uint32(len(to)-at-4))
+	}
+	return to
+}
+
+// numericOID is the oid of numeric. Its cells hold texts, as keys are compared by them,
+// and take their binary form when they are sent.
+const numericOID = 1700
+
+// isPlainDecimal tells whether a text of isDecimal, or none, has no exponent and is no
+// longer than any amount.
+func isPlainDecimal(s string) bool { return len(s) <= 64 && !strings.ContainsAny(s, "eE") }
+
+// appendNumeric writes a plain decimal as numeric_recv of Postgres reads it: digits to
+// the base of 10,000, of which the first counts 10,000^weight.
+func appendNumeric(to []byte, s string) []byte {
+	const group = 4 // decimals of a digit
+	sign := uint16(0)
+	if strings.HasPrefix(s, "-") {
+		sign = 0x4000
+	}
+	whole, fraction, _ := strings.Cut(unsigned(s), ".")
+	digits := func(n int) int { return (n + group - 1) / group }
+	be := binary.BigEndian
+	to = be.AppendUint16(to, uint16(digits(len(whole))+digits(len(fraction))))
+	to = be.AppendUint16(to, uint16(digits(len(whole))-1))
+	to = be.AppendUint16(to, sign)
+	to = be.AppendUint16(to, uint16(len(fraction)))
+	digit := uint16(0)
+	for i := range len(whole) {
+		digit = 10*digit + uint16(whole[i]-'0')
+		if (len(whole)-i)%group == 1 {
+			to, digit = be.AppendUint16(to, digit), 0
+		}
+	}
+	for i := range digits(len(fraction)) * group {
+		digit *= 10
+		if i < len(fraction) {
+			digit += uint16(fraction[i] - '0')
+		}
+		if i%group == group-1 {
+			to, digit = be.AppendUint16(to, digit), 0
+		}
 	}
 	return to
 }

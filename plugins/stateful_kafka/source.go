@@ -78,6 +78,7 @@ func (c *cluster) open(p int32, from map[string]int64) (*source, error) {
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxWait(fetchWait),
 		kgo.WithPools(records{}),
+		kgo.WithDecompressor(newDecompressor()),
 		kgo.KeepRetryableFetchErrors(), // the client would ask for a deleted topic without a pause
 		kgo.ConsumePartitions(assign),
 	)...)

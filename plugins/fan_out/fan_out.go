@@ -52,10 +52,20 @@ func (f *FanOut) Reads(next task.Fields) task.Fields {
 }
 
 // Prune tells the branches.
-func (f *FanOut) Prune(next task.Fields) {
+func (f *FanOut) Prune(next task.Fields, skips func(*event.Row) bool) {
 	for _, b := range f.branches {
-		b.Prune(next)
+		b.Prune(next, skips)
 	}
+}
+
+// Skips tells whether all branches skip such rows.
+func (f *FanOut) Skips(r *event.Row) bool {
+	for _, b := range f.branches {
+		if !b.Skips(r) {
+			return false
+		}
+	}
+	return true
 }
 
 // Restore restores every branch.

@@ -70,9 +70,10 @@ type Join struct {
 	buf     []byte // for packing
 
 	shapes []shape
-	read   task.Fields    // what is read of the joined rows
-	values []event.Value  // of an anchor, for unpacking
-	places []event.Source // lent to rows until Release
+	read   task.Fields     // what is read of the joined rows
+	unread map[string]bool // the changes whose rows nobody looks at
+	values []event.Value   // of an anchor, for unpacking
+	places []event.Source  // lent to rows until Release
 }
 
 // shape is the schema of the rows that join an anchor with a child, nil for none, and
@@ -176,10 +177,23 @@ func (j *Join) countFields() []string {
 }
 
 // Prune leaves out of the joined rows what nobody reads: they have the fields of two
-// events, and there are many of them. State keeps whole rows, so that what is read may
-// change.
-func (j *Join) Prune(next task.Fields) {
-	j.read, j.shapes = next, nil
+// events, and there are many of them; and the rows of those changes that nobody looks
+// at. State keeps whole rows, so that what is read may change.
+func (j *Join) Prune(fields task.Fields, skips func(*event.Row) bool) {
+	j.read, j.shapes, j.unread = fields, nil, map[string]bool{}
+	of := event.NewSchema("", changeField)
+	for _, change := range j.changes() {
+		j.unread[change] = skips(&event.Row{Schema: of, Values: []event.Value{event.StringOf(change)}})
+	}
+}
+
+// changes are the values of the field "change".
+func (j *Join) changes() []string {
+	list := []string{ChangeAnchor, ChangeClosed}
+	for _, s := range j.cfg.Streams {
+		list = append(list, s.Name)
+	}
+	return list
 }
 
 // shape is what the rows look like that join an anchor with a child; c is nil for rows
@@ -325,6 +339,9 @@ func (j *Join) join(a *anchor, stream int, r *event.Row, out *task.Output) bool 
 }
 
 func (j *Join) emit(a *anchor, change string, w event.Time, source *event.Source, child *event.Row, out *task.Output) {
+	if j.unread[change] {
+		return
+	}
 	var cs *event.Schema
 	if child != nil {
 		cs = child.Schema
@@ -372,7 +389,12 @@ func (j *Join) Advance(w event.Time, out *task.Output) {
 	}
 }
 
+// close forgets an anchor whose time is over.
 func (j *Join) close(key string, t event.Time, out *task.Output) {
+	if j.unread[ChangeClosed] {
+		j.anchors.Drop(key) // its one timer fires: it is there
+		return
+	}
 	e := j.anchors.Find(key)
 	if e == nil {
 		return

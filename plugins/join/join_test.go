@@ -2,9 +2,11 @@ package join
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
@@ -310,6 +312,68 @@ func TestPrune(t *testing.T) {
 					t.Fatalf("row %d, %s of %v: %v; whole: %v", i, f, p.Schema.Fields, p.Get(f), w.Get(f))
 				}
 			}
+		}
+	})
+}
+
+// picking is an operator that passes only rows of some changes, and tells so.
+type picking struct {
+	reading
+	want map[string]bool
+}
+
+func (p picking) Skips(r *event.Row) bool { return !p.want[r.Get("change").Str()] }
+
+func (p picking) Process(rows []event.Row, out *task.Output) {
+	for i := range rows {
+		if p.want[rows[i].Get("change").Str()] {
+			out.Pass(&rows[i])
+		} else {
+			out.Count(&rows[i], task.Passed)
+		}
+	}
+}
+
+// TestSkipped: rows that nobody looks at are not made, and nothing else changes.
+func TestSkipped(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := config(5, 10)
+		rows := schedule(t, cfg, 0)
+		want := map[string]bool{}
+		for _, change := range rapid.SliceOf(rapid.SampledFrom([]string{"anchor", "items", "payments", "closed"})).Draw(t, "want") {
+			want[change] = true
+		}
+		join := func(behind task.Operator) (emitted []string) {
+			local, err := state.OpenLocal(vfs.NewMem(), "state", "it", 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := local.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			d := tasktest.New(t, task.Shape{}, task.Stage{Label: "op", Op: New(cfg, local.Operator("op"))}, task.Stage{Label: "behind", Op: behind})
+			for i, r := range rows {
+				d.Add(r)
+				if i%3 == 0 { // anchors leave memory
+					for range local.Changes() {
+					}
+					if err := errors.Join(local.Apply(nil), local.Write()); err != nil {
+						t.Fatal(err)
+					}
+					local.Shrink(0)
+				}
+			}
+			d.End()
+			for i := range d.Sink.Rows {
+				emitted = append(emitted, string(d.Sink.Rows[i].Text()))
+			}
+			return emitted
+		}
+		told, kept := join(picking{want: want}), join(struct{ task.Operator }{picking{want: want}})
+		if !slices.Equal(told, kept) {
+			t.Fatalf("%v\nwant %v", told, kept)
 		}
 	})
 }

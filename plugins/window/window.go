@@ -169,6 +169,9 @@ func (w *Window) Reads(task.Fields) task.Fields {
 	return task.FieldsOf(names...)
 }
 
+// Skips tells whether the window's condition holds for none of such rows.
+func (w *Window) Skips(r *event.Row) bool { return w.cfg.Where.Never(r) }
+
 // Process adds each row to its windows, and closes those that it comes behind.
 func (w *Window) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {

@@ -76,7 +76,11 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 			},
 			"delete": func(t *rapid.T) {
 				i, k := which(t), key(t)
-				tables[i].Delete(k)
+				if _, there := now[i][k]; there && rapid.Bool().Draw(t, "known") {
+					tables[i].Drop(k)
+				} else {
+					tables[i].Delete(k)
+				}
 				delete(now[i], k)
 				clean, touched = false, true
 			},
@@ -98,7 +102,7 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 				if handed == nil {
 					return
 				}
-				marker = fmt.Sprint("m", rapid.Int().Draw(t, "marker"))
+				marker = fmt.Sprint("m", len(commits))
 				if err := local.Apply([]byte(marker)); err != nil {
 					t.Fatal(err)
 				}
@@ -119,8 +123,12 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 				handed, now, clean = nil, clones(committed), true
 			},
 			"": func(t *rapid.T) {
+				look := keys
+				if rapid.Bool().Draw(t, "leave keys where they are") {
+					look = nil
+				}
 				for i, table := range tables {
-					for _, k := range keys {
+					for _, k := range look {
 						got, ok := table.Get(k)
 						want, there := now[i][k]
 						if ok != there || got != want {

@@ -243,6 +243,18 @@ func (t *Table[K, V]) Delete(k K) {
 	t.Remove(e)
 }
 
+// Drop is Delete of a key that the table is known to have: what is stored of it is not
+// read. The table keeps the key.
+func (t *Table[K, V]) Drop(k K) {
+	e, hot := t.hot[k]
+	if !hot {
+		e = &Entry[K, V]{Key: k, size: sizeOf(0), logged: true, shelved: true}
+		t.away.Remove(maphash.Comparable(seed, k), onShelf)
+		t.add(e)
+	}
+	t.Remove(e)
+}
+
 // Remove deletes the key of an entry that the table holds.
 func (t *Table[K, V]) Remove(e *Entry[K, V]) {
 	if t.shelf == nil {

@@ -31,7 +31,7 @@ func NewChain(stages []Stage, in Shape) (*Chain, Shape, error) {
 		in = next
 		c.outs[i] = Output{label: s.Label, acct: &Account{Operator: s.Label}}
 	}
-	c.Prune(nil)
+	c.Prune(nil, KeepAll)
 	return c, in, nil
 }
 

@@ -65,6 +65,14 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 				committed, marker = at, string(m)
 			}
 		}
+		commit := func() {
+			marker = fmt.Sprint("m", len(commits))
+			if err := local.Apply([]byte(marker)); err != nil {
+				t.Fatal(err)
+			}
+			clean = !touched
+			commits[marker], handed = handed, nil
+		}
 		keys := []string{"", "a", "b", "\x00", "a\x00b", "\xff"}
 		which := func(t *rapid.T) int { return rapid.IntRange(0, 2).Draw(t, "table") }
 		key := func(t *rapid.T) string { return rapid.SampledFrom(keys).Draw(t, "key") }
@@ -99,15 +107,20 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 				}
 			},
 			"commit": func(t *rapid.T) {
-				if handed == nil {
-					return
+				if handed != nil {
+					commit()
 				}
-				marker = fmt.Sprint("m", len(commits))
-				if err := local.Apply([]byte(marker)); err != nil {
+			},
+			"put away": func(t *rapid.T) { // all that it takes for keys to be on the shelf only
+				if handed == nil {
+					handOut(local)
+					handed, touched = clones(now), false
+					commit()
+				}
+				if err := local.Write(); err != nil {
 					t.Fatal(err)
 				}
-				clean = !touched
-				commits[marker], handed = handed, nil
+				local.Shrink(0)
 			},
 			"write": func(t *rapid.T) {
 				if err := local.Write(); err != nil {
@@ -266,6 +279,30 @@ func TestShrink(t *testing.T) {
 	commit()
 	if table.Len() != 0 || table.Size() != 0 || len(table.dirty)+len(table.out) != 0 {
 		t.Errorf("of deleted keys %d are left, %d bytes, %d to commit", table.Len(), table.Size(), len(table.dirty)+len(table.out))
+	}
+}
+
+// TestDrop: a key that is on the shelf only is deleted there without being read.
+func TestDrop(t *testing.T) {
+	fs := vfs.NewMem()
+	for _, want := range []bool{true, false} {
+		local, table := openTable(t, fs)
+		if want {
+			table.Put("k", 1)
+		} else {
+			table.Drop("k")
+		}
+		handOut(local)
+		if err := errors.Join(local.Apply([]byte("m")), local.Close()); err != nil {
+			t.Fatal(err)
+		}
+		local, table = openTable(t, fs)
+		if _, there := table.Get("k"); there != want {
+			t.Errorf("the key is there: %v", there)
+		}
+		if err := local.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -230,7 +230,7 @@ Processes of the same `+"`consumer_group`"+` share the tasks, also on several ma
 			service.NewStringField(fieldCacheSize).Description("Memory that the tasks of this process share for state that is on the disk too, such as `64MiB`. State that changed since the last commit, and the ids of `dedup` (some 13 bytes each), come on top.").Default("64MiB").
 				LintRule(`root = if !this.string().trim().re_match("(?i)^[0-9.,]+ ?([kmgtpe]i?b?|b)?$") { ["%q is not a size such as 64MiB".format(this)] }`).Advanced(),
 			host.DurationField(fieldSessionTimeout, "How long the process may be silent before its tasks are given to others. A process that comes back within that time has its tasks again at once.").Default("10s").Advanced(),
-			host.DurationField(fieldCommitInterval, "The time between two commits. Under load a task commits after 100,000 records in any case, as what they have changed stays in memory until then.").Default("1s").Advanced(),
+			host.DurationField(fieldCommitInterval, "The time between two commits. Under load a task commits after 200,000 records in any case, as what they have changed stays in memory until then.").Default("1s").Advanced(),
 			service.NewProcessorListField(fieldProcessors).Description("Operators and processors, run once per task.").Default([]any{}),
 		).
 		LintRule(lintAll).

@@ -30,7 +30,7 @@ func (records) PutRecords(rs []kgo.Record) {
 }
 
 // expansion is about what decompression makes of a byte.
-const expansion = 3
+const expansion = 2
 
 // GetDecompressBytes lends room for what is decompressed.
 func (records) GetDecompressBytes(compressed []byte, _ kgo.CompressionCodecType) []byte {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unsafe"
 )
 
 // Kind tells what a Value holds.
@@ -98,6 +99,17 @@ func (v Value) Clone() Value {
 		v.str = string(append([]byte(nil), v.str...))
 	}
 	return v
+}
+
+// CloneTo is Clone with the text appended to b, which is returned. What b had does not
+// change.
+func (v Value) CloneTo(b []byte) (Value, []byte) {
+	if v.str != "" {
+		n := len(b)
+		b = append(b, v.str...)
+		v.str = unsafe.String(&b[n], len(v.str))
+	}
+	return v, b
 }
 
 // Key is the text under which state is filed: equal values have equal keys, 1.5 and

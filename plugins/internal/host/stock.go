@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"slices"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -23,9 +24,11 @@ func newStock(procs []*service.OwnedProcessor) *stock { return &stock{procs: pro
 func (s *stock) Bind(in task.Shape) (task.Shape, error) { return task.Shape{Delay: in.Delay}, nil }
 
 func (s *stock) Process(rows []event.Row, out *task.Output) {
+	copies := task.Sink{Rows: slices.Clone(rows)}
+	copies.Own() // rows are borrowed, and a processor may keep what it is given
 	batch := make(service.MessageBatch, len(rows))
-	for i := range rows {
-		batch[i] = ToMessage(&rows[i])
+	for i := range batch {
+		batch[i] = ToMessage(&copies.Rows[i])
 	}
 	// The processors answer at once or block; nothing here may be cut short.
 	batches, err := service.ExecuteProcessors(context.Background(), s.procs, batch)

@@ -1,6 +1,11 @@
 package task
 
-import "github.com/tidemark-streams/tidemark/plugins/internal/event"
+import (
+	"slices"
+	"sync"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+)
 
 // Batch is a run of records of one partition that wait to be merged. Many wait at a
 // time, so they are packed: the collector finds nothing to look at in them. Rows are
@@ -25,9 +30,26 @@ type record struct {
 
 const none = -1
 
+// spare are batches whose records have left their tasks.
+var spare sync.Pool
+
 // NewBatch makes a batch with room for so many records with so many bytes in all.
 func NewBatch(topic string, partition int32, records, bytes int) *Batch {
-	return &Batch{topic: topic, partition: partition, records: make([]record, 0, records), bytes: make([]byte, 0, bytes)}
+	b, _ := spare.Get().(*Batch)
+	if b == nil {
+		b = &Batch{}
+	}
+	b.topic, b.partition = topic, partition
+	b.records, b.bytes = slices.Grow(b.records, records), slices.Grow(b.bytes, bytes)
+	return b
+}
+
+// free lets the batch be made anew, which overwrites what its rows point to.
+func (b *Batch) free() {
+	if b.rows == nil {
+		*b = Batch{records: b.records[:0], bytes: b.bytes[:0]}
+		spare.Put(b)
+	}
 }
 
 // BatchOf makes a batch of rows, which are its own from now on.

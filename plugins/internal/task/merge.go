@@ -48,17 +48,18 @@ func (s *Source) Push(b *Batch) {
 // time is the event time of the record that is merged next; there is one.
 func (s *Source) time() event.Time { return s.queue[0].time(s.head) }
 
-// pop takes the first record off. Its source is put into place.
-func (s *Source) pop(place *event.Source) event.Row {
+// pop takes the first record off. Its source is put into place. The batch is told of
+// which it was the last.
+func (s *Source) pop(place *event.Source) (r event.Row, spent *Batch) {
 	b := s.queue[0]
-	r := b.row(s.head, place, s.slot)
+	r = b.row(s.head, place, s.slot)
 	s.head++
 	s.n--
 	if s.head == b.Len() {
 		s.queue[0] = nil
-		s.queue, s.head = s.queue[1:], 0
+		s.queue, s.head, spent = s.queue[1:], 0, b
 	}
-	return r
+	return r, spent
 }
 
 // Reach tells that everything before the offset next was pushed.
@@ -117,6 +118,7 @@ type Task struct {
 
 	run    []event.Row    // rows that are merged and not yet driven through the chain
 	places []event.Source // where they come from
+	spent  []*Batch       // whose last record is among them
 }
 
 // New makes a task over chain. Sources stand in the order that breaks ties of event time.
@@ -181,7 +183,10 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 			t.places = make([]event.Source, 0, limit) // the ones before stay where they are
 		}
 		t.places = t.places[:len(t.places)+1]
-		r := s.pop(&t.places[len(t.places)-1])
+		r, spent := s.pop(&t.places[len(t.places)-1])
+		if spent != nil {
+			t.spent = append(t.spent, spent)
+		}
 		s.next = r.Source.Offset + 1
 		s.count[In]++
 		if r.Time > horizon {
@@ -234,10 +239,15 @@ func (t *Task) drive(sink *Sink) {
 	t.release(sink)
 }
 
-// release lets the operators use their memory again.
+// release lets the memory of rows be used again, those of the operators and of records.
 func (t *Task) release(sink *Sink) {
 	sink.Own()
 	t.chain.Release()
+	for i, b := range t.spent {
+		b.free()
+		t.spent[i] = nil
+	}
+	t.spent = t.spent[:0]
 }
 
 // Settle moves the watermark after a source became idle or finished.

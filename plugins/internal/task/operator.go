@@ -100,21 +100,18 @@ type Sink struct {
 }
 
 // Own makes rows and rejects that came since the last call share no memory that a task
-// may use again. Texts are not copied: they are never changed.
+// may use again.
 func (s *Sink) Own() {
 	s.owned, s.ownedRejects = min(s.owned, len(s.Rows)), min(s.ownedRejects, len(s.Rejects))
 	rows, rejects := s.Rows[s.owned:], s.Rejects[s.ownedRejects:]
-	values, places := 0, len(rejects)
+	var need room
 	for i := range rows {
-		values += len(rows[i].Values)
-		if rows[i].Source != nil {
-			places++
-		}
+		need.add(&rows[i])
 	}
 	for i := range rejects {
-		values += len(rejects[i].Row.Values)
+		need.add(&rejects[i].Row)
 	}
-	m := owned{make([]event.Value, 0, values), make([]event.Source, 0, places)}
+	m := owned{make([]event.Value, 0, need.values), make([]event.Source, 0, need.places), make([]byte, 0, need.bytes)}
 	for i := range rows {
 		m.own(&rows[i])
 	}
@@ -124,21 +121,51 @@ func (s *Sink) Own() {
 	s.owned, s.ownedRejects = len(s.Rows), len(s.Rejects)
 }
 
-// owned is memory for what rows share.
+// room is what the copies of rows take.
+type room struct{ values, places, bytes int }
+
+func (n *room) add(r *event.Row) {
+	n.values += len(r.Values)
+	for i := range r.Values {
+		n.bytes += len(r.Values[i].Str())
+	}
+	if r.Source != nil {
+		n.places++
+		n.bytes += len(r.Source.Key) + len(r.Source.Value)
+	}
+}
+
+// owned is memory for the copies.
 type owned struct {
 	values []event.Value
 	places []event.Source
+	bytes  []byte
 }
 
 func (m *owned) own(r *event.Row) {
 	if n := len(m.values); len(r.Values) > 0 {
-		m.values = append(m.values, r.Values...)
+		for i := range r.Values {
+			var v event.Value
+			v, m.bytes = r.Values[i].CloneTo(m.bytes)
+			m.values = append(m.values, v)
+		}
 		r.Values = m.values[n:len(m.values):len(m.values)]
 	}
 	if r.Source != nil {
 		m.places = append(m.places, *r.Source)
 		r.Source = &m.places[len(m.places)-1]
+		r.Source.Key, r.Source.Value = m.copy(r.Source.Key), m.copy(r.Source.Value)
 	}
+}
+
+// copy tells null from empty, as b does.
+func (m *owned) copy(b []byte) []byte {
+	if len(b) == 0 {
+		return b
+	}
+	n := len(m.bytes)
+	m.bytes = append(m.bytes, b...)
+	return m.bytes[n:len(m.bytes):len(m.bytes)]
 }
 
 // Reset forgets all rows and rejects.

@@ -20,7 +20,7 @@ func (records) GetRecords(n int) []kgo.Record {
 	if lent, ok := recordPool.Get().(*[]kgo.Record); ok && cap(*lent) >= n {
 		return (*lent)[:0]
 	}
-	return make([]kgo.Record, 0, n)
+	return make([]kgo.Record, 0, n+n/4) // and for a few more the next time
 }
 
 // PutRecords takes them back when all are recycled.

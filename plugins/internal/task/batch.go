@@ -37,7 +37,7 @@ var spare sync.Pool
 func NewBatch(topic string, partition int32, records, bytes int) *Batch {
 	b, _ := spare.Get().(*Batch)
 	if b == nil {
-		b = &Batch{}
+		b = &Batch{bytes: []byte{}} // an empty key is not null
 	}
 	b.topic, b.partition = topic, partition
 	b.records, b.bytes = slices.Grow(b.records, records), slices.Grow(b.bytes, bytes)

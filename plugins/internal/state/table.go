@@ -20,24 +20,28 @@ type Table[K comparable, V any] struct {
 	name  string
 	codec Codec[K, V]
 	shelf Shelf
-	hot   map[K]*Entry[K, V] // nil where the operator finds its entries itself
-	n     int                // hot keys
-	dirty []*Entry[K, V]     // changed since Changes handed them out
-	batch []*Entry[K, V]     // handed out for a commit that has not come about
-	out   []*Entry[K, V]     // handed out, and the shelf may not know it yet
-	away  Index              // the hashes of the keys that are on the shelf only
-	size  int                // estimated bytes of the hot keys
+	slab  slab[K, V]
+	hot   *Index   // the hashes and numbers of the hot keys; nil where the operator finds them itself
+	n     int      // hot keys
+	dirty []uint32 // changed since Changes handed them out
+	batch []uint32 // handed out for a commit that has not come about
+	out   []uint32 // handed out, and the shelf may not know it yet
+	away  Index    // the hashes of the keys that are on the shelf only
+	size  int      // estimated bytes of the hot keys
+	hand  int      // the chunk at which Shrink goes on
 	cache bool
 	buf   []byte
 	err   error
 }
 
 // Entry is a hot key with its value. Who keeps one saves looking for the key, for as
-// long as Table.Holds says that it is the key's.
+// long as Table.Holds says that it is a key's and Key is that key: the place of an entry
+// is used again for others.
 type Entry[K comparable, V any] struct {
 	Key   K
 	Value V
 
+	id      uint32 // in the slab
 	size    int32
 	lost    bool // no longer in the table
 	gone    bool // deleted
@@ -49,7 +53,7 @@ type Entry[K comparable, V any] struct {
 }
 
 // entrySize is what a hot key takes in memory beside its stored form: its entry, its
-// place in the map, and what rounding adds.
+// place in the index, and what rounding adds.
 const entrySize = 160
 
 func sizeOf(stored int) int32 { return int32(min(entrySize+stored, math.MaxInt32)) }
@@ -59,7 +63,7 @@ var seed = maphash.MakeSeed()
 
 // NewTable makes a table and attaches it to its store.
 func NewTable[K comparable, V any](s Store, name string, codec Codec[K, V]) *Table[K, V] {
-	t := &Table[K, V]{name: name, codec: codec, hot: map[K]*Entry[K, V]{}}
+	t := &Table[K, V]{name: name, codec: codec, hot: &Index{}}
 	t.shelf = s.Attach(t)
 	return t
 }
@@ -100,7 +104,8 @@ func (t *Table[K, V]) Err() error { return t.err }
 // Find is the entry of a key, nil where there is none. The table does not keep the
 // key that it is given. A value may be changed if Touch follows.
 func (t *Table[K, V]) Find(k K) *Entry[K, V] {
-	if e, hot := t.hot[k]; hot {
+	hash := maphash.Comparable(seed, k)
+	if e := t.lookUp(k, hash); e != nil {
 		if e.gone {
 			return nil
 		}
@@ -110,10 +115,21 @@ func (t *Table[K, V]) Find(k K) *Entry[K, V] {
 	if t.away.Len() == 0 || t.err != nil {
 		return nil
 	}
-	return t.fetch(k)
+	return t.fetch(k, hash)
 }
 
-// Holds tells whether e is still the entry of its key.
+// lookUp is the entry of a hot key, deleted or not; nil where there is none.
+func (t *Table[K, V]) lookUp(k K, hash uint64) (found *Entry[K, V]) {
+	t.hot.Each(hash, func(number uint32) bool {
+		if e := t.slab.at(number - 1); e.Key == k {
+			found = e
+		}
+		return found == nil
+	})
+	return found
+}
+
+// Holds tells whether e is the entry of some key.
 func (t *Table[K, V]) Holds(e *Entry[K, V]) bool { return e != nil && !e.lost && !e.gone }
 
 // Get is the value of a key.
@@ -125,18 +141,18 @@ func (t *Table[K, V]) Get(k K) (v V, ok bool) {
 }
 
 // fetch makes a key hot that is on the shelf only.
-func (t *Table[K, V]) fetch(k K) *Entry[K, V] {
-	hash := maphash.Comparable(seed, k)
+func (t *Table[K, V]) fetch(k K, hash uint64) *Entry[K, V] {
 	if !t.away.Has(hash) {
 		return nil
 	}
-	e := &Entry[K, V]{logged: true, shelved: true, used: true}
+	var key K
+	var value V
 	t.buf = t.codec.AppendKey(t.buf[:0], k)
 	stored := len(t.buf)
 	ok, err := t.shelf.Get(t.buf, func(b []byte) (err error) {
 		stored += len(b)
-		if e.Key, err = t.codec.Key(t.buf); err == nil { // a key of our own: the caller's is borrowed
-			e.Value, err = t.codec.Value(e.Key, b)
+		if key, err = t.codec.Key(t.buf); err == nil { // a key of our own: the caller's is borrowed
+			value, err = t.codec.Value(key, b)
 		}
 		return err
 	})
@@ -147,8 +163,8 @@ func (t *Table[K, V]) fetch(k K) *Entry[K, V] {
 	if !ok {
 		return nil // another key of the same hash
 	}
-	e.size = sizeOf(stored)
-	t.add(e)
+	e := t.add(key, hash, sizeOf(stored))
+	e.Value, e.logged, e.shelved, e.used = value, true, true, true
 	t.away.Remove(hash, onShelf)
 	return e
 }
@@ -156,21 +172,26 @@ func (t *Table[K, V]) fetch(k K) *Entry[K, V] {
 // onShelf is the number of all keys in the index of those that are on the shelf only.
 const onShelf = 1
 
-func (t *Table[K, V]) add(e *Entry[K, V]) {
+// add makes an entry of a key that is not hot. The hash is for tables with an index.
+func (t *Table[K, V]) add(k K, hash uint64, size int32) *Entry[K, V] {
+	e := t.slab.take()
+	e.Key, e.size = k, size
 	if t.hot != nil {
-		t.hot[e.Key] = e
+		t.hot.Add(hash, e.id+1)
 	}
 	t.n++
-	t.size += int(e.size)
+	t.size += int(size)
+	return e
 }
 
+// remove takes an entry out that stands in none of the lists.
 func (t *Table[K, V]) remove(e *Entry[K, V]) {
 	if t.hot != nil {
-		delete(t.hot, e.Key)
+		t.hot.Remove(maphash.Comparable(seed, e.Key), e.id+1)
 	}
 	t.n--
 	t.size -= int(e.size)
-	e.lost = true
+	t.slab.give(e)
 }
 
 func (t *Table[K, V]) resize(e *Entry[K, V], stored int) {
@@ -181,11 +202,11 @@ func (t *Table[K, V]) resize(e *Entry[K, V], stored int) {
 
 // Put sets the value of a key. The table keeps the key.
 func (t *Table[K, V]) Put(k K, v V) *Entry[K, V] {
-	e, hot := t.hot[k]
-	if !hot {
-		e = &Entry[K, V]{Key: k, size: sizeOf(0)} // until it is stored
-		t.takeFromShelf(e)
-		t.add(e)
+	hash := maphash.Comparable(seed, k)
+	e := t.lookUp(k, hash)
+	if e == nil {
+		e = t.add(k, hash, sizeOf(0)) // until it is stored
+		t.takeFromShelf(e, hash)
 	}
 	e.Value, e.gone = v, false
 	t.Touch(e)
@@ -195,29 +216,27 @@ func (t *Table[K, V]) Put(k K, v V) *Entry[K, V] {
 // Add sets the value of a key that an unindexed table does not have. The table keeps
 // the key. Where it was removed a while ago, both entries are written in their order.
 func (t *Table[K, V]) Add(k K, v V) *Entry[K, V] {
-	e := &Entry[K, V]{Key: k, Value: v, size: sizeOf(0)}
-	t.add(e)
+	e := t.add(k, 0, sizeOf(0))
+	e.Value = v
 	t.Touch(e)
 	return e
 }
 
 // takeFromShelf tells a new entry whether the shelf has its key, which is then no
 // longer there only.
-func (t *Table[K, V]) takeFromShelf(e *Entry[K, V]) {
-	if t.away.Len() == 0 {
+func (t *Table[K, V]) takeFromShelf(e *Entry[K, V], hash uint64) {
+	if t.away.Len() == 0 || !t.away.Has(hash) {
 		return
 	}
-	if hash := maphash.Comparable(seed, e.Key); t.away.Has(hash) {
-		// Where the hash is another key's, that one seems absent from now on: so look.
-		t.buf = t.codec.AppendKey(t.buf[:0], e.Key)
-		ok, err := t.shelf.Get(t.buf, func([]byte) error { return nil })
-		if err != nil {
-			t.fail(err)
-		}
-		if ok {
-			e.logged, e.shelved = true, true
-			t.away.Remove(hash, onShelf)
-		}
+	// Where the hash is another key's, that one seems absent from now on: so look.
+	t.buf = t.codec.AppendKey(t.buf[:0], e.Key)
+	ok, err := t.shelf.Get(t.buf, func([]byte) error { return nil })
+	if err != nil {
+		t.fail(err)
+	}
+	if ok {
+		e.logged, e.shelved = true, true
+		t.away.Remove(hash, onShelf)
 	}
 }
 
@@ -225,20 +244,24 @@ func (t *Table[K, V]) takeFromShelf(e *Entry[K, V]) {
 func (t *Table[K, V]) Touch(e *Entry[K, V]) {
 	e.used = true
 	if t.shelf != nil && !e.dirty {
-		t.dirty = append(t.dirty, e)
+		t.dirty = append(t.dirty, e.id)
 		e.dirty = true
 	}
 }
 
 // Delete removes a key; removing an absent one does nothing.
 func (t *Table[K, V]) Delete(k K) {
-	e, hot := t.hot[k]
-	if !hot {
-		e = &Entry[K, V]{Key: k, size: sizeOf(0)}
-		if t.takeFromShelf(e); !e.shelved {
+	hash := maphash.Comparable(seed, k)
+	e := t.lookUp(k, hash)
+	if e == nil {
+		if t.away.Len() == 0 || !t.away.Has(hash) {
 			return
 		}
-		t.add(e)
+		e = t.add(k, hash, sizeOf(0))
+		if t.takeFromShelf(e, hash); !e.shelved {
+			t.remove(e)
+			return
+		}
 	}
 	t.Remove(e)
 }
@@ -246,11 +269,12 @@ func (t *Table[K, V]) Delete(k K) {
 // Drop is Delete of a key that the table is known to have: what is stored of it is not
 // read. The table keeps the key.
 func (t *Table[K, V]) Drop(k K) {
-	e, hot := t.hot[k]
-	if !hot {
-		e = &Entry[K, V]{Key: k, size: sizeOf(0), logged: true, shelved: true}
-		t.away.Remove(maphash.Comparable(seed, k), onShelf)
-		t.add(e)
+	hash := maphash.Comparable(seed, k)
+	e := t.lookUp(k, hash)
+	if e == nil {
+		e = t.add(k, hash, sizeOf(0))
+		e.logged, e.shelved = true, true
+		t.away.Remove(hash, onShelf)
 	}
 	t.Remove(e)
 }
@@ -281,12 +305,12 @@ func (t *Table[K, V]) Open(keep func(e *Entry[K, V]) bool) error {
 		if err != nil {
 			return fmt.Errorf("state %s: value of %x: %w", t.name, key, err)
 		}
-		e := &Entry[K, V]{Key: k, Value: v, size: sizeOf(len(key) + len(value)), logged: true, shelved: true}
-		if keep(e) {
-			t.add(e)
-		} else {
-			e.lost = true
-			t.away.Add(maphash.Comparable(seed, k), onShelf)
+		hash := maphash.Comparable(seed, k)
+		e := t.add(k, hash, sizeOf(len(key)+len(value)))
+		e.Value, e.logged, e.shelved = v, true, true
+		if !keep(e) {
+			t.remove(e)
+			t.away.Add(hash, onShelf)
 		}
 		return nil
 	})

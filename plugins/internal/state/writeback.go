@@ -2,6 +2,7 @@ package state
 
 import (
 	"hash/maphash"
+	"math/bits"
 	"slices"
 )
 
@@ -12,22 +13,22 @@ func (t *Table[K, V]) Changes(fresh bool, fn func(key, value []byte) bool) bool 
 	if fresh {
 		from = len(t.batch)
 	}
-	for _, e := range t.dirty {
+	for _, id := range t.dirty {
+		e := t.slab.at(id)
 		e.dirty = false
 		if e.gone && !e.logged {
 			t.remove(e)
 			continue
 		}
 		if !e.out {
-			t.out = append(t.out, e)
+			t.out = append(t.out, id)
 		}
 		e.out, e.logged = true, true
-		t.batch = append(t.batch, e)
+		t.batch = append(t.batch, id)
 	}
-	clear(t.dirty)
 	t.dirty = t.dirty[:0]
-	for _, e := range t.batch[from:] { // encoding a value may make entries of other tables dirty
-		if !t.handOut(e, fn) {
+	for _, id := range t.batch[from:] { // encoding a value may make entries of other tables dirty
+		if !t.handOut(t.slab.at(id), fn) {
 			return false
 		}
 	}
@@ -37,16 +38,22 @@ func (t *Table[K, V]) Changes(fresh bool, fn func(key, value []byte) bool) bool 
 // Committed tells that what was handed out is committed. A deleted key of which the
 // shelf never heard is forgotten.
 func (t *Table[K, V]) Committed() {
-	before := t.n
-	for _, e := range t.batch {
-		if e.gone && !e.shelved && !e.dirty {
-			t.remove(e)
+	forgotten := false
+	for _, id := range t.batch {
+		if e := t.slab.at(id); e.gone && !e.shelved && !e.dirty {
+			e.lost, forgotten = true, true
 		}
 	}
-	clear(t.batch)
 	t.batch = t.batch[:0]
-	if t.n < before {
-		t.out = slices.DeleteFunc(t.out, func(e *Entry[K, V]) bool { return e.lost })
+	if forgotten {
+		t.out = slices.DeleteFunc(t.out, func(id uint32) bool {
+			e := t.slab.at(id)
+			if !e.lost {
+				return false
+			}
+			t.remove(e)
+			return true
+		})
 	}
 }
 
@@ -64,8 +71,8 @@ func (t *Table[K, V]) handOut(e *Entry[K, V], fn func(key, value []byte) bool) b
 
 // Shelve hands out what the shelf does not know yet.
 func (t *Table[K, V]) Shelve(fn func(key, value []byte) bool) {
-	for _, e := range t.out {
-		if !t.handOut(e, fn) {
+	for _, id := range t.out {
+		if !t.handOut(t.slab.at(id), fn) {
 			return
 		}
 	}
@@ -74,24 +81,27 @@ func (t *Table[K, V]) Shelve(fn func(key, value []byte) bool) {
 // Shelved tells that what Shelve handed out has come to the shelf. Deleted keys are
 // forgotten.
 func (t *Table[K, V]) Shelved() {
-	for _, e := range t.out {
+	for _, id := range t.out {
+		e := t.slab.at(id)
 		e.out, e.shelved = false, !e.gone
 		if e.gone {
 			t.remove(e)
 		}
 	}
-	clear(t.out)
 	t.out = t.out[:0]
 }
 
-// Shrink evicts clean keys until the hot ones take at most limit bytes. It is the
-// clock of the second chance, but for the hand, which begins anywhere.
+// Shrink evicts clean keys until the hot ones take at most limit bytes: the clock of
+// the second chance.
 func (t *Table[K, V]) Shrink(limit int) {
 	if t.shelf == nil || !t.cache {
 		return
 	}
-	for range 2 { // the second time around nothing is in use
-		for _, e := range t.hot {
+	for range 2 * len(t.slab.chunks) { // the second time around nothing is in use
+		t.hand = (t.hand + 1) % len(t.slab.chunks)
+		c := &t.slab.chunks[t.hand]
+		for used := c.used; used != 0; used &= used - 1 {
+			e := &c.entries[bits.TrailingZeros64(used)]
 			switch {
 			case t.size <= limit:
 				return
@@ -99,8 +109,9 @@ func (t *Table[K, V]) Shrink(limit int) {
 			case e.used:
 				e.used = false
 			default:
+				hash := maphash.Comparable(seed, e.Key)
 				t.remove(e)
-				t.away.Add(maphash.Comparable(seed, e.Key), onShelf)
+				t.away.Add(hash, onShelf)
 			}
 		}
 	}

@@ -44,6 +44,8 @@ type Dedup struct {
 	places  []place
 	spare   []uint32
 
+	ids []id // of the rows at hand
+
 	// tail is the chunk that was appended to last, as most ids go where the last went.
 	tail     *state.Entry[place, chunk]
 	tailName uint32
@@ -99,6 +101,7 @@ func (d *Dedup) Restore() error {
 
 // Process passes the rows that are neither duplicate, late nor without a key.
 func (d *Dedup) Process(rows []event.Row, out *task.Output) {
+	d.pack(rows)
 	for i := range rows {
 		r := &rows[i]
 		w := r.Watermark.Add(-d.delay)
@@ -109,11 +112,26 @@ func (d *Dedup) Process(rows []event.Row, out *task.Output) {
 			out.Reject(r, task.Invalid, "no "+d.cfg.Key)
 		case r.Time < w.Add(-d.cfg.TTL):
 			out.Reject(r, task.Late, fmt.Sprintf("older than watermark %v - ttl %v", w, d.cfg.TTL.Std()))
-		case d.duplicate(idOf(v.Key()), r.Time, w) && !fault.On(fault.DedupOff):
+		case d.duplicate(d.ids[i], r.Time, w) && !fault.On(fault.DedupOff):
 			out.Count(r, task.Duplicate)
 		default:
 			out.Pass(r)
 		}
+	}
+}
+
+// pack makes ids of the keys of rows.
+func (d *Dedup) pack(rows []event.Row) {
+	d.ids = d.ids[:0]
+	for i := range rows {
+		var k id
+		if v := d.key.Get(&rows[i]); !v.IsNull() {
+			k = idOf(v.Key())
+		}
+		d.ids = append(d.ids, k)
+	}
+	for i := range d.ids {
+		d.index.Warm(d.ids[i].hash())
 	}
 }
 
@@ -199,6 +217,7 @@ func (d *Dedup) expire(w event.Time) {
 		for _, name := range d.names[bucket] {
 			if e := d.chunks.Find(d.places[name]); e != nil {
 				// What cannot be read stays in the index; the table's error stops the task.
+				_ = e.Value.each(func(k id, _ event.Duration) { d.index.Warm(k.hash()) })
 				_ = e.Value.each(func(k id, _ event.Duration) { d.index.Remove(k.hash(), name) })
 				d.chunks.Remove(e)
 				d.spare = append(d.spare, name)

@@ -68,6 +68,8 @@ type Join struct {
 	held    *state.Table[string, []child]
 	timers  agenda
 	buf     []byte // for packing
+	hashes  []uint64
+	warm    byte // what was read of anchors that are looked for soon
 
 	shapes []shape
 	read   task.Fields     // what is read of the joined rows
@@ -239,6 +241,7 @@ const maxShapes = 64
 
 // Process joins, holds or refuses each row, behind what ends before it.
 func (j *Join) Process(rows []event.Row, out *task.Output) {
+	j.lookAhead(rows)
 	for i := range rows {
 		r := &rows[i]
 		j.Advance(r.Watermark, out)
@@ -259,6 +262,21 @@ func (j *Join) Process(rows []event.Row, out *task.Output) {
 			j.onChild(r, s, key.Key(), out)
 		}
 	}
+}
+
+// lookAhead brings near what the anchors of rows take in memory.
+func (j *Join) lookAhead(rows []event.Row) {
+	j.hashes = j.hashes[:0]
+	for i := range rows {
+		if k := j.key.Get(&rows[i]); k.Kind() == event.String { // of others keys have to be written first
+			j.hashes = append(j.hashes, j.anchors.Hash(k.Str()))
+		}
+	}
+	j.anchors.Warm(j.hashes, func(e *state.Entry[string, anchor]) {
+		if len(e.Value.packed) > 0 { // the anchor is not deleted
+			j.warm += e.Value.packed[0]
+		}
+	})
 }
 
 // stream is the number of the stream of a topic, -1 for others.

@@ -24,12 +24,66 @@ type pane struct {
 	fresh bool // never emitted, as far as is known
 }
 
-// openWindow has the panes of a window that is open.
+// openWindow has the panes of a window that is open; one that is not has none.
 type openWindow struct {
 	start   event.Time
 	panes   []*entry
 	byGroup map[string]*entry // nil while they are few
 	one     [1]*entry         // the first place of panes
+}
+
+// openWindows are those that are open. They lie in blocks of windows that follow each
+// other, as there are many while events are joined with others of days before, and few
+// blocks stay near.
+type openWindows struct {
+	slide  event.Duration
+	blocks map[int64]*openBlock
+}
+
+const blockWindows = 64
+
+type openBlock struct {
+	windows [blockWindows]openWindow
+	open    int
+}
+
+func (w *openWindows) place(start event.Time) (block, at int64) {
+	n := state.FloorDiv(int64(start), int64(w.slide))
+	block = state.FloorDiv(n, blockWindows)
+	return block, n - block*blockWindows
+}
+
+// find is the window that begins at start, nil where it is not open.
+func (w *openWindows) find(start event.Time) *openWindow {
+	n, at := w.place(start)
+	if b := w.blocks[n]; b != nil && len(b.windows[at].panes) > 0 {
+		return &b.windows[at]
+	}
+	return nil
+}
+
+// add opens a window, whose first pane follows at once.
+func (w *openWindows) add(start event.Time) *openWindow {
+	n, at := w.place(start)
+	b := w.blocks[n]
+	if b == nil {
+		b = &openBlock{}
+		w.blocks[n] = b
+	}
+	b.open++
+	o := &b.windows[at]
+	o.start, o.panes = start, o.one[:0]
+	return o
+}
+
+// remove closes a window that is open.
+func (w *openWindows) remove(start event.Time) {
+	n, at := w.place(start)
+	b := w.blocks[n]
+	b.windows[at] = openWindow{}
+	if b.open--; b.open == 0 {
+		delete(w.blocks, n)
+	}
 }
 
 // groupOf is a group as panes keep it, whichever window they are of.
@@ -104,11 +158,9 @@ func (w *Window) newGroup(key string, r *event.Row) *groupOf {
 // openPane files a pane under its window, and sets the window's timer with the first.
 func (w *Window) openPane(e *entry) {
 	start := e.Key.start
-	o := w.open[start]
+	o := w.open.find(start)
 	if o == nil {
-		o = &openWindow{start: start}
-		o.panes = o.one[:0]
-		w.open[start] = o
+		o = w.open.add(start)
 		// The bound is exclusive: at watermark = closesAt the window is closed.
 		w.timers.Set(w.closesAt(start)-1, start)
 	}

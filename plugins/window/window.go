@@ -62,8 +62,8 @@ type Window struct {
 	out   *event.Schema
 
 	panes  *state.Table[paneKey, pane]
-	open   map[event.Time]*openWindow // by its start
-	latest *openWindow                // that a row was added to, as most rows go where the last went
+	open   openWindows
+	latest *openWindow // that a row was added to, as most rows go where the last went
 	timers state.Timers[event.Time]
 	dirty  []*entry // with OnUpdate, those to emit
 	groups map[string]*groupOf
@@ -91,7 +91,7 @@ func New(cfg Config, store state.Store) *Window {
 	w := &Window{
 		cfg: cfg, where: cfg.Where.Compile(), id: event.NewRef(cfg.ID),
 		panes:   state.NewTable(store, "panes", paneCodec{cfg.Aggregates}).Unindexed(),
-		open:    map[event.Time]*openWindow{},
+		open:    openWindows{cfg.Slide, map[int64]*openBlock{}},
 		groups:  map[string]*groupOf{},
 		samples: make([]sample, len(cfg.Aggregates)),
 		most:    flushPanes,
@@ -223,7 +223,7 @@ func (w *Window) add(r *event.Row, out *task.Output) {
 // find is the pane of a group in a window, nil where there is none yet.
 func (w *Window) find(start event.Time, group string) *entry {
 	if w.latest == nil || w.latest.start != start {
-		o := w.open[start]
+		o := w.open.find(start)
 		if o == nil {
 			return nil
 		}
@@ -347,8 +347,7 @@ func keyOf(v event.Value) string {
 func (w *Window) Advance(mark event.Time, out *task.Output) {
 	for at := w.timers.Next(); at < mark; at = w.timers.Next() {
 		start, _ := w.timers.Pop(at)
-		o := w.open[start]
-		delete(w.open, start)
+		o := w.open.find(start)
 		if w.latest == o {
 			w.latest = nil
 		}
@@ -359,6 +358,7 @@ func (w *Window) Advance(mark event.Time, out *task.Output) {
 			}
 			w.panes.Remove(e)
 		}
+		w.open.remove(start)
 	}
 }
 

@@ -29,6 +29,7 @@ type Table[K comparable, V any] struct {
 	away  Index    // the hashes of the keys that are on the shelf only
 	size  int      // estimated bytes of the hot keys
 	hand  int      // the chunk at which Shrink goes on
+	warm  []uint32 // the entries at hand in Warm
 	cache bool
 	buf   []byte
 	err   error
@@ -127,6 +128,27 @@ func (t *Table[K, V]) lookUp(k K, hash uint64) (found *Entry[K, V]) {
 		return found == nil
 	})
 	return found
+}
+
+// Hash is what Warm wants to know of a key.
+func (t *Table[K, V]) Hash(k K) uint64 { return maphash.Comparable(seed, k) }
+
+// Warm reads what looking for the keys of the hashes will read, as Index.Warm does, and
+// has touch read what it will of their entries. They may be those of other keys.
+func (t *Table[K, V]) Warm(hashes []uint64, touch func(*Entry[K, V])) {
+	for _, h := range hashes {
+		t.hot.Warm(h)
+	}
+	t.warm = t.warm[:0]
+	for _, h := range hashes {
+		t.hot.Each(h, func(number uint32) bool {
+			t.warm = append(t.warm, number-1)
+			return false
+		})
+	}
+	for _, id := range t.warm {
+		touch(t.slab.at(id))
+	}
 }
 
 // Holds tells whether e is the entry of some key.

@@ -15,7 +15,7 @@ import (
 // idle while the collector takes time from the tasks.
 const (
 	gcHeadroom = 48 << 20
-	gcPercent  = 30
+	gcPercent  = 14
 	gcBusy     = 250 * time.Millisecond
 	gcBusyHeap = 256 << 20
 )
@@ -23,7 +23,7 @@ const (
 // gcIdle is what the process may hold beyond the heap's goal, and a 16th of that goal
 // more: stacks, the collector's own, and free memory that fits no new object. What is
 // free beyond that goes back to the system.
-const gcIdle = 24 << 20
+const gcIdle = 16 << 20
 
 // tuneGC keeps the collector to that, unless GOGC sets another percentage.
 func tuneGC() {

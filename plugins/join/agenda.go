@@ -2,8 +2,11 @@ package join
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"slices"
+	"strings"
+	"unsafe"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
@@ -19,6 +22,7 @@ type agenda struct {
 	reach int64             // the last bucket that was unpacked
 	far   map[int64][]byte  // of each bucket the timers in the order in which they were set
 	order []int64           // the numbers of those buckets, smallest first
+	buf   []byte
 }
 
 // newAgenda makes an agenda for timers that are mostly set a span ahead.
@@ -41,12 +45,36 @@ func (a *agenda) Set(at event.Time, d due) {
 		i, _ := slices.BinarySearch(a.order, bucket)
 		a.order = slices.Insert(a.order, i, bucket)
 	}
-	kind := byte(0)
+	kind, key := byte(0), a.halve(d.key)
 	if d.anchor {
-		kind = 1
+		kind |= anchorTimer
+	}
+	if key == nil {
+		key = unsafe.Slice(unsafe.StringData(d.key), len(d.key))
+	} else {
+		kind |= halvedKey
 	}
 	b = binary.AppendUvarint(append(b, kind), uint64(at)-uint64(bucket)*uint64(a.width))
-	a.far[bucket] = event.AppendText(b, d.key)
+	a.far[bucket] = append(binary.AppendUvarint(b, uint64(len(key))), key...)
+}
+
+// What the first byte of a packed timer says.
+const (
+	anchorTimer = 1 << iota
+	halvedKey   // the key is the text of these bytes in hexadecimal digits
+)
+
+// halve is a key of hexadecimal digits, as many are, in half as many bytes, valid until
+// the next; nil for others.
+func (a *agenda) halve(key string) []byte {
+	if len(key)%2 != 0 || strings.ContainsAny(key, "ABCDEF") {
+		return nil
+	}
+	var err error
+	if a.buf, err = hex.AppendDecode(a.buf[:0], unsafe.Slice(unsafe.StringData(key), len(key))); err != nil {
+		return nil
+	}
+	return a.buf
 }
 
 // Next is the time of the earliest timer, event.MaxTime where none is set.
@@ -63,9 +91,13 @@ func (a *agenda) unpack() {
 	bucket := a.order[0]
 	r := event.NewReader(a.far[bucket])
 	for r.Len() > 0 {
-		anchor := r.Bytes(1)[0] == 1
+		kind := r.Bytes(1)[0]
 		at := event.Time(r.Uvarint() + uint64(bucket)*uint64(a.width))
-		a.near.Set(at, due{r.Text(), anchor})
+		key := r.Text()
+		if kind&halvedKey != 0 {
+			key = hex.EncodeToString([]byte(key))
+		}
+		a.near.Set(at, due{key, kind&anchorTimer != 0})
 	}
 	delete(a.far, bucket)
 	a.order = slices.Delete(a.order, 0, 1)

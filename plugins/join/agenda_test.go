@@ -2,6 +2,7 @@ package join
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -26,7 +27,9 @@ func TestAgendaFiresLikeTimers(t *testing.T) {
 					at = event.MinTime + at.Add(50)
 				}
 				n++
-				d := due{fmt.Sprint(n), rapid.Bool().Draw(t, "anchor")}
+				hex := fmt.Sprintf("%08x", 0xabcdef00+n)
+				key := rapid.SampledFrom([]string{fmt.Sprint(n), hex, "0" + hex, strings.ToUpper(hex), "order " + hex, ""}).Draw(t, "key")
+				d := due{key, rapid.Bool().Draw(t, "anchor")}
 				a.Set(at, d)
 				model.Set(at, d)
 			},

@@ -98,7 +98,7 @@ func (s *source) read(ctx context.Context) error {
 // partition beyond its hard limit is paused, which throws away what was fetched for it,
 // so that happens only when its neighbours lag far behind in event time.
 const (
-	waitingRecords = 36 << 10 // the soft limits of all partitions
+	waitingRecords = 18 << 10 // the soft limits of all partitions
 	mostWaiting    = 4096     // soft limit of a partition where there are few,
 	leastWaiting   = 512      // and where there are many
 	hardFactor     = 4        // a hard limit is as many soft ones

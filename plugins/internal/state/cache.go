@@ -6,10 +6,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Cache is the memory that tasks share for what they keep on shelves: one half is
-// Pebble's, for blocks of its files and changes that wait to be written to one (what
-// these take it does not have for blocks); the other is for hot keys, the
-// same for each task. Keys that changed since the last commit come on top.
+// Cache is the memory that tasks share for what they keep on shelves. One half is for hot
+// keys, the same for each task. A quarter is Pebble's, for blocks of its files; about as
+// much is left for the changes that are on their way to one. Keys that changed since the
+// last commit come on top.
 type Cache struct {
 	size int64
 
@@ -33,7 +33,7 @@ func (c *Cache) take() *pebble.Cache {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stores == 0 {
-		c.blocks = pebble.NewCache(c.size / 2)
+		c.blocks = pebble.NewCache(c.size / 4)
 	}
 	c.stores++
 	c.blocks.Ref()

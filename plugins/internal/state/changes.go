@@ -66,7 +66,7 @@ func (l *Local) Write() error {
 			return l.trouble.err()
 		}
 	}
-	b := l.db.NewBatchWithSize(min(l.handed, writeBytes))
+	b := l.db.NewBatchWithSize(l.batchSize())
 	defer b.Close()
 	var err error
 	for _, s := range l.tables {
@@ -85,9 +85,24 @@ func (l *Local) Write() error {
 	for _, s := range l.tables {
 		s.table.Shelved()
 	}
-	_, err = l.db.AsyncFlush() // on its way to a file, where the death of the process leaves it
+	l.flushed, err = l.db.AsyncFlush() // on its way to a file, where the death of the process leaves it
 	return err
 }
+
+// batchSize is just more than what a batch of all that is not written yet takes: one that
+// has to grow doubles.
+func (l *Local) batchSize() int {
+	size := len(keyMarker) + len(l.marker) + 2*batchOverhead
+	for _, s := range l.tables {
+		keys, bytes := s.table.Unshelved()
+		size += bytes + keys*(len(s.prefix)+batchOverhead)
+	}
+	return size
+}
+
+// batchOverhead is more than what Pebble adds to a key and a value, and what it puts in
+// front of all.
+const batchOverhead = 12
 
 // Reset empties the store, but for its identity. No table may have been opened.
 func (l *Local) Reset() error {

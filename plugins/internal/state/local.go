@@ -31,6 +31,7 @@ type Local struct {
 	trouble *trouble
 	tables  []*shelf
 	reader  *pebble.Iterator // of what was written last; nil before it is asked
+	flushed <-chan struct{}  // closed when that has come to a file; nil where the reader knows
 
 	// The commits that are not written yet: their number, the bytes that were handed out
 	// for them, and the marker of the last one.
@@ -212,6 +213,14 @@ func (s *shelf) Get(key []byte, fn func(value []byte) error) (ok bool, err error
 func (l *Local) read() (*pebble.Iterator, error) {
 	if err := l.trouble.err(); err != nil {
 		return nil, err
+	}
+	select {
+	case <-l.flushed: // the reader holds in memory what it could read from the file
+		l.flushed = nil
+		if err := l.unread(); err != nil {
+			return nil, err
+		}
+	default:
 	}
 	if l.reader == nil {
 		it, err := l.db.NewIter(&pebble.IterOptions{UseL6Filters: true})

@@ -43,6 +43,8 @@ type Keyed interface {
 	// Shelve hands out what Changes has handed out since Shelved was called, each key
 	// once, but for those that are deleted and not on the shelf. No key has changed since.
 	Shelve(fn func(key, value []byte) bool)
+	// Unshelved is how many keys Shelve will hand out, and how many bytes with their values.
+	Unshelved() (keys, bytes int)
 	// Shelved tells that what Shelve handed out has come to the shelf.
 	Shelved()
 	// Size is about how many bytes the hot keys of a cached table take, 0 for others.

@@ -69,6 +69,14 @@ func (t *Table[K, V]) handOut(e *Entry[K, V], fn func(key, value []byte) bool) b
 	return fn(t.buf[:n:n], t.buf[n:])
 }
 
+// Unshelved is how many keys Shelve will hand out, and how many bytes with their values.
+func (t *Table[K, V]) Unshelved() (keys, bytes int) {
+	for _, id := range t.out {
+		bytes += int(t.slab.at(id).size) - entrySize
+	}
+	return len(t.out), bytes
+}
+
 // Shelve hands out what the shelf does not know yet.
 func (t *Table[K, V]) Shelve(fn func(key, value []byte) bool) {
 	for _, id := range t.out {

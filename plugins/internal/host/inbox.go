@@ -1,0 +1,83 @@
+package host
+
+import (
+	"time"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
+)
+
+// delivery is news of one partition, in its order.
+type delivery struct {
+	part     int
+	records  *task.Batch
+	next     int64 // offset behind them, 0 without
+	end      bool  // the broker confirmed that nothing follows
+	finished bool  // a bounded run reads no further
+}
+
+// Deliver hands records of partition i, nil for none, to the task. Next is the offset behind them
+// and behind what else the partition holds there, such as control records. End tells
+// that the broker has confirmed the end at next.
+func (r *Runner) Deliver(i int, records *task.Batch, next int64, end bool) {
+	r.post(delivery{part: i, records: records, next: next, end: end})
+}
+
+// ConfirmEnd tells that the broker confirmed the end of partition i behind all that was delivered.
+func (r *Runner) ConfirmEnd(i int) { r.post(delivery{part: i, end: true}) }
+
+// Finish tells that a bounded run delivers no more of partition i, of which everything
+// before the offset next is read.
+func (r *Runner) Finish(i int, next int64) { r.post(delivery{part: i, next: next, finished: true}) }
+
+func (r *Runner) post(d delivery) {
+	r.mu.Lock()
+	if confirmation := d.records.Len() == 0 && d.next == 0 && !d.finished; !confirmation || !r.ended[d.part] {
+		r.inbox = append(r.inbox, d)
+	} // else the inbox says so already: while the task stands, confirmations must not pile up
+	r.ended[d.part] = d.end
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// receive moves what the feed delivered to the sources of the task.
+func (r *Runner) receive() {
+	r.mu.Lock()
+	news := r.inbox
+	r.inbox = nil
+	clear(r.ended)
+	r.mu.Unlock()
+	now := time.Now()
+	settle := false
+	for _, d := range news {
+		s := r.task.Sources[d.part]
+		s.Push(d.records)
+		r.pushed[d.part] += int64(d.records.Len())
+		s.Reach(d.next)
+		if d.records.Len() > 0 {
+			r.idle.deliver(d.part, now)
+		}
+		if d.end {
+			s.AtEnd()
+			if s.IsAtEnd() && !s.IsIdle() && r.idle.confirm(d.part, now) {
+				s.SetIdle()
+				settle = true
+			}
+		}
+		if d.finished {
+			s.Finish()
+			settle = true
+		}
+	}
+	if settle {
+		r.task.Settle(&r.sink)
+	}
+}
+
+func (r *Runner) drained() {
+	for i, s := range r.task.Sources {
+		r.feed.Drained(i, r.pushed[i]-int64(s.Len()))
+	}
+}

@@ -105,7 +105,7 @@ func (t *Table[K, V]) Err() error { return t.err }
 // Find is the entry of a key, nil where there is none. The table does not keep the
 // key that it is given. A value may be changed if Touch follows.
 func (t *Table[K, V]) Find(k K) *Entry[K, V] {
-	hash := maphash.Comparable(seed, k)
+	hash := t.Hash(k)
 	if e := t.lookUp(k, hash); e != nil {
 		if e.gone {
 			return nil
@@ -130,7 +130,7 @@ func (t *Table[K, V]) lookUp(k K, hash uint64) (found *Entry[K, V]) {
 	return found
 }
 
-// Hash is what Warm wants to know of a key.
+// Hash is the hash of a key, by which it is found and which Warm wants to know.
 func (t *Table[K, V]) Hash(k K) uint64 { return maphash.Comparable(seed, k) }
 
 // Warm reads what looking for the keys of the hashes will read, as Index.Warm does, and
@@ -209,7 +209,7 @@ func (t *Table[K, V]) add(k K, hash uint64, size int32) *Entry[K, V] {
 // remove takes an entry out that stands in none of the lists.
 func (t *Table[K, V]) remove(e *Entry[K, V]) {
 	if t.hot != nil {
-		t.hot.Remove(maphash.Comparable(seed, e.Key), e.id+1)
+		t.hot.Remove(t.Hash(e.Key), e.id+1)
 	}
 	t.n--
 	t.size -= int(e.size)
@@ -224,7 +224,7 @@ func (t *Table[K, V]) resize(e *Entry[K, V], stored int) {
 
 // Put sets the value of a key. The table keeps the key.
 func (t *Table[K, V]) Put(k K, v V) *Entry[K, V] {
-	hash := maphash.Comparable(seed, k)
+	hash := t.Hash(k)
 	e := t.lookUp(k, hash)
 	if e == nil {
 		e = t.add(k, hash, sizeOf(0)) // until it is stored
@@ -273,7 +273,7 @@ func (t *Table[K, V]) Touch(e *Entry[K, V]) {
 
 // Delete removes a key; removing an absent one does nothing.
 func (t *Table[K, V]) Delete(k K) {
-	hash := maphash.Comparable(seed, k)
+	hash := t.Hash(k)
 	e := t.lookUp(k, hash)
 	if e == nil {
 		if t.away.Len() == 0 || !t.away.Has(hash) {
@@ -291,7 +291,7 @@ func (t *Table[K, V]) Delete(k K) {
 // Drop is Delete of a key that the table is known to have: what is stored of it is not
 // read. The table keeps the key.
 func (t *Table[K, V]) Drop(k K) {
-	hash := maphash.Comparable(seed, k)
+	hash := t.Hash(k)
 	e := t.lookUp(k, hash)
 	if e == nil {
 		e = t.add(k, hash, sizeOf(0))
@@ -327,7 +327,7 @@ func (t *Table[K, V]) Open(keep func(e *Entry[K, V]) bool) error {
 		if err != nil {
 			return fmt.Errorf("state %s: value of %x: %w", t.name, key, err)
 		}
-		hash := maphash.Comparable(seed, k)
+		hash := t.Hash(k)
 		e := t.add(k, hash, sizeOf(len(key)+len(value)))
 		e.Value, e.logged, e.shelved = v, true, true
 		if !keep(e) {

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"hash/maphash"
 	"math/bits"
 	"slices"
 )
@@ -117,7 +116,7 @@ func (t *Table[K, V]) Shrink(limit int) {
 			case e.used:
 				e.used = false
 			default:
-				hash := maphash.Comparable(seed, e.Key)
+				hash := t.Hash(e.Key)
 				t.remove(e)
 				t.away.Add(hash, onShelf)
 			}

@@ -116,7 +116,7 @@ FROM  ?= $$(date +%s)
 sim: ## Simulated streams under faults, SEEDS=20000 of them, new ones each time unless FROM is given
 	go test -v -timeout=0 -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=$(SEEDS) -sim.from=$(FROM)
 
-# The workload and how often it is measured: TIDEMARK_BENCH_EVENTS=10000000,
+# The workload and how often it is measured: TIDEMARK_BENCH_EVENTS=100000,
 # TIDEMARK_BENCH_RUNS=3; the file of every figure: TIDEMARK_BENCH_JSON.
 BENCH_JSON := $(abspath $(or $(TIDEMARK_BENCH_JSON),logs/bench.json))
 BENCHMARK  := go test -run '^$$' -benchtime 1x -timeout 3h ./tests/bench

@@ -11,8 +11,9 @@ import (
 // Between two collections, garbage may grow to gcHeadroom, or to gcPercent of what
 // lives where that is more. Rows are short-lived: with little state, collecting in
 // proportion to it would be most of the work. Under load, when collections follow each
-// other within gcBusy, the heap may grow to gcBusyHeap: then memory is not let lie
-// idle while the collector takes time from the tasks.
+// other within gcBusy, the heap may grow to three times what lives, at most to
+// gcBusyHeap: then memory is not let lie idle while the collector takes time from the
+// tasks.
 const (
 	gcHeadroom = 48 << 20
 	gcPercent  = 14
@@ -52,7 +53,7 @@ func collected(before time.Time) {
 func percentOf(live uint64, busy bool) int {
 	headroom := uint64(gcHeadroom)
 	if busy && live < gcBusyHeap {
-		headroom = max(headroom, gcBusyHeap-live)
+		headroom = max(headroom, min(gcBusyHeap-live, 2*live))
 	}
 	return int(max(gcPercent, headroom*100/live))
 }

@@ -204,8 +204,8 @@ func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 		records.Add(event.TimeOf(r.Timestamp), r.Offset, r.Key, r.Value, headers)
 	}
 	atEnd := f.HighWatermark == f.LastStableOffset && x.position == f.HighWatermark
-	s.runner.Deliver(i, records, x.position, atEnd)
 	x.delivered += int64(records.Len())
+	s.runner.Deliver(i, records, x.position, atEnd) // the batch is the task's from now on
 	s.finishAtEnd(i, x)
 	if x.load() > hardFactor*s.cluster.soft.Load() && !x.paused && !x.finished {
 		x.paused = true

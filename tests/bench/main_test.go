@@ -19,11 +19,12 @@ import (
 
 // Settings in the environment.
 const (
-	eventsEnv  = "TIDEMARK_BENCH_EVENTS"  // size of the workload, 1000000 by default
-	runsEnv    = "TIDEMARK_BENCH_RUNS"    // runs of everything whose median counts, 5 by default
-	minutesEnv = "TIDEMARK_BENCH_MINUTES" // after which the scaling benchmark begins nothing more, 25 by default
-	jsonEnv    = "TIDEMARK_BENCH_JSON"    // file for every figure, an absolute path
-	profileEnv = "TIDEMARK_BENCH_PROFILE" // folder for a CPU profile of each run of Tidemark
+	eventsEnv    = "TIDEMARK_BENCH_EVENTS"     // size of the workload, 1000000 by default
+	runsEnv      = "TIDEMARK_BENCH_RUNS"       // runs of everything whose median counts, 5 by default
+	largeRunsEnv = "TIDEMARK_BENCH_LARGE_RUNS" // the same with ten million events, 3 by default
+	minutesEnv   = "TIDEMARK_BENCH_MINUTES"    // after which the scaling benchmark begins nothing more, 25 by default
+	jsonEnv      = "TIDEMARK_BENCH_JSON"       // file for every figure, an absolute path
+	profileEnv   = "TIDEMARK_BENCH_PROFILE"    // folder for a CPU profile of each run of Tidemark
 )
 
 const million = 1_000_000

@@ -10,15 +10,22 @@ import (
 // BenchmarkThroughput drains a backlog into Postgres, with the hand-written floor and
 // with Tidemark in turn, and compares every row with the oracle after each run.
 func BenchmarkThroughput(b *testing.B) {
-	events, runs := setting(b, eventsEnv, million), setting(b, runsEnv, 5)
+	measured.Throughput = drain(b, setting(b, eventsEnv, million), setting(b, runsEnv, 5))
+}
+
+// BenchmarkLarge is BenchmarkThroughput with ten million events.
+func BenchmarkLarge(b *testing.B) {
+	measured.Large = drain(b, 10*million, setting(b, largeRunsEnv, 3))
+}
+
+func drain(b *testing.B, events, runs int) (all []report.Drain) {
 	for range b.N {
 		d := newDrains(b)
 		d.load(workload.Config{Events: events}, defaultPartitions)
-		var all []report.Drain
+		all = nil
 		for range runs {
 			all = append(all, d.floor(), d.tidemark())
 		}
-		measured.Throughput = all
 		b.ReportMetric(0, "ns/op") // a run's own time says nothing
 		for _, engine := range []string{report.Floor, report.Tidemark} {
 			of := report.Of(engine, all)
@@ -28,4 +35,5 @@ func BenchmarkThroughput(b *testing.B) {
 		}
 		b.ReportMetric(report.Ratio(all), "ratio")
 	}
+	return all
 }

@@ -38,17 +38,19 @@ func goals(f *report.File) string {
 
 func throughput(f *report.File) string {
 	var lines []string
-	for _, engine := range []string{report.Floor, report.Tidemark} {
-		runs := report.Of(engine, f.Throughput)
-		if len(runs) == 0 {
-			continue
+	for _, all := range [][]report.Drain{f.Throughput, f.Large} {
+		for _, engine := range []string{report.Floor, report.Tidemark} {
+			runs := report.Of(engine, all)
+			if len(runs) == 0 {
+				continue
+			}
+			median := func(figure func(report.Drain) float64) float64 { return report.MedianOf(runs, figure) }
+			lines = append(lines, fmt.Sprintf("| %s | %s | %d | %s | %.2f | %.2f | %.2f | %.0f |", count(float64(runs[0].Events)), engine, len(runs),
+				count(median(report.Drain.Rate)), median(func(d report.Drain) float64 { return d.Drain }), median(func(d report.Drain) float64 { return d.Wall }),
+				median(report.Drain.CPUMillion), median(report.Drain.PeakMiB)))
 		}
-		median := func(figure func(report.Drain) float64) float64 { return report.MedianOf(runs, figure) }
-		lines = append(lines, fmt.Sprintf("| %s | %d | %s | %.2f | %.2f | %.2f | %.0f |", engine, len(runs), count(median(report.Drain.Rate)),
-			median(func(d report.Drain) float64 { return d.Drain }), median(func(d report.Drain) float64 { return d.Wall }),
-			median(report.Drain.CPUMillion), median(report.Drain.PeakMiB)))
 	}
-	return rows("| engine | runs | events/s | seconds | from start to end | CPU s per 1 M | peak MiB |", lines...)
+	return rows("| events | engine | runs | events/s | seconds | from start to end | CPU s per 1 M | peak MiB |", lines...)
 }
 
 func latency(f *report.File) string {

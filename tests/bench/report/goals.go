@@ -1,6 +1,9 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Goal is a bound that a figure ought to keep, and whether it does.
 type Goal struct {
@@ -24,7 +27,7 @@ func (f *File) judge() []Goal {
 	tidemark := Of(Tidemark, f.Throughput)
 	size := func(events int) []Drain {
 		var runs []Drain
-		for _, d := range tidemark {
+		for _, d := range Of(Tidemark, append(slices.Clone(f.Throughput), f.Large...)) {
 			if d.Events == events {
 				runs = append(runs, d)
 			}

@@ -13,6 +13,7 @@ import (
 type File struct {
 	Machine    Machine    `json:"machine"`
 	Throughput []Drain    `json:"throughput,omitempty"` // the engines in turn
+	Large      []Drain    `json:"large,omitempty"`      // the same of ten million events
 	Latency    []Latency  `json:"latency,omitempty"`
 	Recovery   []Recovery `json:"recovery,omitempty"`
 	Restart    *Restart   `json:"restart,omitempty"`

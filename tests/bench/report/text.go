@@ -14,13 +14,14 @@ func (f *File) Print(w io.Writer) error {
 	m := f.Machine
 	p.line("\n%s, %d CPUs (%s), %d MiB, %s, Kafka %s, Postgres %s", m.OS, m.CPUs, m.CPU, m.MemoryMiB, m.Go, m.Kafka, m.Postgres)
 	p.drains(f.Throughput)
+	p.drains(f.Large)
 	p.latency(f.Latency)
 	p.restarts(f)
 	p.scaling(f.Scaling)
 	if len(f.LeftOut) > 0 {
 		p.line("\nLeft out, as time was up: %s.", strings.Join(f.LeftOut, "; "))
 	}
-	if len(f.Throughput)+len(f.Latency)+len(f.Recovery) > 0 {
+	if len(f.Throughput)+len(f.Large)+len(f.Latency)+len(f.Recovery) > 0 {
 		p.goals(f.judge())
 	}
 	return p.err

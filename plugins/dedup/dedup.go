@@ -173,7 +173,7 @@ func (d *Dedup) near(m, t, w event.Time) bool {
 // store appends an id to the last chunk of its bucket and returns the chunk's name.
 func (d *Dedup) store(k id, t event.Time) uint32 {
 	bucket := state.FloorDiv(int64(t), int64(d.width))
-	if !d.chunks.Holds(d.tail) || d.tail.Key.bucket != bucket || d.tail.Key != d.places[d.tailName] {
+	if !d.chunks.Holds(d.tail) || d.tail.Key.bucket != bucket || d.tail.Key != d.places[d.tailName] { // or another chunk in its place
 		d.tail = nil
 		if names := d.names[bucket]; len(names) > 0 {
 			d.tailName = names[len(names)-1]

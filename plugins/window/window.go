@@ -373,7 +373,7 @@ func (w *Window) Flush(mark event.Time, out *task.Output) (more bool) {
 	slices.SortFunc(w.dirty, byPane)
 	n := min(len(w.dirty), w.most)
 	for _, e := range w.dirty[:n] {
-		if e.Value.dirty && w.panes.Holds(e) { // not closed since
+		if e.Value.dirty && w.panes.Holds(e) { // else closed since; in the place of one that was may be a newer one, which is listed too
 			w.emit(e, mark, out)
 			w.panes.Touch(e)
 		}

@@ -27,7 +27,7 @@ func (f *File) judge() []Goal {
 	tidemark := Of(Tidemark, f.Throughput)
 	size := func(events int) []Drain {
 		var runs []Drain
-		for _, d := range Of(Tidemark, append(slices.Clone(f.Throughput), f.Large...)) {
+		for _, d := range Of(Tidemark, slices.Concat(f.Throughput, f.Large)) {
 			if d.Events == events {
 				runs = append(runs, d)
 			}

@@ -60,7 +60,8 @@ type Config struct {
 //  4. The local store is no older than half of the time that tombstones are kept.
 //     An older one may hold a key whose deletion can no longer be read.
 //  5. Generations grow: whoever has begun has a number that no log of this task
-//     had before, and its successor will read it.
+//     had before, and its successor will read it, also where the broker took the
+//     commit back that began it.
 //
 // Open takes these steps:
 //
@@ -76,6 +77,7 @@ type Config struct {
 //	         read from its offset to the end, in batches, each with the offset
 //	         behind it and the last marker (3); where the first thing read says that
 //	         the store's last commit was aborted, from the start into an empty one
+//	         look for generations in what was aborted behind the last commit (5)
 //	begin    commit the last marker with the next generation (5)
 //
 // The order matters. Restored before the fence, the log could grow behind the
@@ -178,14 +180,7 @@ func Open(ctx context.Context, cfg Config) (*Log, *Marker, error) {
 }
 
 func (l *Log) open(ctx context.Context) (*Marker, error) {
-	reader, err := kgo.NewClient(l.options(
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchMaxBytes(fetchBytes),
-		kgo.FetchMaxPartitionBytes(fetchBytes),
-		kgo.DisableFetchSessions(), // one partition, read once
-	)...)
+	reader, err := l.reader(kgo.ReadCommitted())
 	if err != nil {
 		return nil, err
 	}
@@ -196,10 +191,11 @@ func (l *Log) open(ctx context.Context) (*Marker, error) {
 	if err := l.fence(ctx); err != nil {
 		return nil, fmt.Errorf("fence: %w", classify(err))
 	}
-	last, err := l.restore(ctx, reader)
+	last, generation, err := l.restore(ctx, reader)
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
+	l.generation = generation + 1
 	if err := l.begin(ctx, last); err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
@@ -237,9 +233,7 @@ func (l *Log) begin(ctx context.Context, last *Marker) error {
 	m := Marker{}
 	if last != nil {
 		m = *last
-		l.generation = last.Generation
 	}
-	l.generation++
 	return l.write(ctx, nil, m, func(ctx context.Context, cl *kgo.Client) error {
 		if l.cfg.Begin == nil {
 			return nil

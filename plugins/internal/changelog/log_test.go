@@ -330,6 +330,9 @@ func TestHangingTransactionIsOverruled(t *testing.T) {
 	f.start(t, fs).expect(t, 1, "a", "1").stop(t)
 }
 
+// confirmOnly is a broker that confirms and does nothing.
+func confirmOnly(req kmsg.Request) (kmsg.Response, error, bool) { return req.ResponseKind(), nil, true }
+
 // TestCommitTakenBack: the broker confirms a commit, and aborts it all the same. A local
 // store that has it is emptied wherever the task opens next, be it a while later.
 func TestCommitTakenBack(t *testing.T) {
@@ -338,9 +341,7 @@ func TestCommitTakenBack(t *testing.T) {
 	fs := vfs.NewMem()
 	r := f.start(t, fs)
 	r.must(t, r.put("a", "1").commit(1))
-	f.cluster.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		return req.ResponseKind(), nil, true // nothing is done
-	})
+	f.cluster.ControlKey(int16(kmsg.EndTxn), confirmOnly)
 	r.must(t, r.put("a", "2", "b", "2").commit(2))
 	r.stop(t)
 	r = f.start(t, vfs.NewMem()) // on another machine
@@ -355,6 +356,55 @@ func TestCommitTakenBack(t *testing.T) {
 		t.Errorf("%d offsets read although the local store is true", r.read)
 	}
 	r.expect(t, 3, "a", "1", "c", "3", "d", "4").stop(t)
+}
+
+// TestBeginTakenBack: the broker confirms the commits that begin generations, and aborts
+// them all the same. Rows of these generations may be anywhere, so nobody gets their
+// numbers again, neither where the local store has such a begin nor elsewhere, nor where
+// an opening that has read of them comes to no end.
+func TestBeginTakenBack(t *testing.T) {
+	f := setup(t)
+	defer f.close()
+	fs := vfs.NewMem()
+	newest := int64(0)
+	start := func(fs vfs.FS) *run {
+		t.Helper()
+		r := f.start(t, fs)
+		if r.Generation() <= newest {
+			t.Fatalf("generation %d after %d", r.Generation(), newest)
+		}
+		newest = r.Generation()
+		return r
+	}
+	takenBack := func(fs vfs.FS) {
+		t.Helper()
+		f.cluster.ControlKey(int16(kmsg.EndTxn), confirmOnly)
+		start(fs).stop(t)
+	}
+	cutShort := func(fs vfs.FS) {
+		t.Helper()
+		local := f.openLocal(t, fs)
+		cfg := f.config(local)
+		cfg.Begin = func(context.Context, *kgo.Client, *Marker) error { return errCrash }
+		if _, _, err := Open(context.Background(), cfg); !errors.Is(err, errCrash) {
+			t.Fatal(err)
+		}
+		if err := local.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	takenBack(fs) // the very first one
+	takenBack(vfs.NewMem())
+	takenBack(fs)
+	r := start(fs)
+	r.must(t, r.put("a", "1").commit(1))
+	r.stop(t)
+	takenBack(fs)
+	cutShort(fs)
+	cutShort(fs)
+	takenBack(fs)
+	start(vfs.NewMem()).expect(t, 1, "a", "1").stop(t)
+	start(fs).expect(t, 1, "a", "1").stop(t)
 }
 
 // TestHook: a generation error that the task survives takes the commit back, and

@@ -15,7 +15,7 @@ import (
 )
 
 // TestStateIsThatOfTheLastCommit puts, deletes, commits, crashes, moves between
-// machines, takes over and compacts at random. After each begin the state is that
+// machines, takes over, has begins taken back and compacts at random. After each begin the state is that
 // of the last commit, or, where its outcome was unknown, of that one.
 func TestStateIsThatOfTheLastCommit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -127,6 +127,11 @@ func TestStateIsThatOfTheLastCommit(t *testing.T) {
 				zombie.stop(t)
 			},
 			"restart": restart,
+			"begin taken back": func(t *rapid.T) { // not compacted meanwhile: the last segment never is
+				f.cluster.ControlKey(int16(kmsg.EndTxn), confirmOnly)
+				restart(t)
+				restart(t)
+			},
 			"compact": func(*rapid.T) { f.cluster.Compact() },
 		})
 		r.stop(t)

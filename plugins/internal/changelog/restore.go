@@ -27,7 +27,7 @@ const (
 // copied is what the local store knows about itself: of which part of the log it is
 // a copy.
 type copied struct {
-	next   int64     // offset behind the last record
+	next   int64     // offset behind the last commit, or the last record that was read of one
 	at     time.Time // no deletion behind next was written before
 	told   bool      // a commit was told and not read: its control record comes next
 	marker []byte    // of the last commit, empty where there was none yet
@@ -55,34 +55,45 @@ func readCopied(b []byte) (copied, error) {
 	return c, r.Err()
 }
 
-// restore brings the local store to the end of the log.
-func (l *Log) restore(ctx context.Context, reader *kgo.Client) (*Marker, error) {
+// restore brings the local store to the end of the log. It returns the marker of the last
+// commit, nil where there was none yet, and the greatest generation that has begun.
+func (l *Log) restore(ctx context.Context, reader *kgo.Client) (last *Marker, generation int64, err error) {
 	now := l.cfg.Now() // before the end is asked for: no deletion behind the end is older
 	start, end, err := l.bounds(ctx, reader)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	c, err := l.takeUp(now, start, end)
 	if err != nil {
-		return nil, local(err)
+		return nil, 0, local(err)
 	}
 	if c.next < end {
 		err := l.read(ctx, reader, &c, end)
 		if errors.Is(err, errUntrue) {
 			if err := l.cfg.Local.Reset(); err != nil {
-				return nil, local(err)
+				return nil, 0, local(err)
 			}
 			c = copied{next: start, at: now}
 			err = l.read(ctx, reader, &c, end)
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	if len(c.marker) == 0 {
-		return nil, nil
+	if len(c.marker) > 0 {
+		if last, err = ReadMarker(c.marker); err != nil {
+			return nil, 0, err
+		}
+		generation = last.Generation
 	}
-	return ReadMarker(c.marker)
+	if c.next < end {
+		aborted, err := l.aborted(ctx, c.next, end)
+		if err != nil {
+			return nil, 0, err
+		}
+		generation = max(generation, aborted)
+	}
+	return last, generation, nil
 }
 
 const (
@@ -196,6 +207,7 @@ func (l *Log) read(ctx context.Context, reader *kgo.Client, c *copied, end int64
 	// Only then does a second reading begin where it is told to.
 	defer reader.RemoveConsumePartitions(map[string][]int32{l.cfg.Topic: {l.cfg.Partition}})
 	var (
+		at      = from // how far the log is read
 		changes = make([]state.Change, 0, loadRecords)
 		size    int
 	)
@@ -206,11 +218,11 @@ func (l *Log) read(ctx context.Context, reader *kgo.Client, c *copied, end int64
 		clear(changes)
 		changes, size = changes[:0], 0
 		if l.cfg.Progress != nil {
-			l.cfg.Progress(c.next-from, end-from)
+			l.cfg.Progress(at-from, end-from)
 		}
 		return ctx.Err()
 	}
-	for c.next < end {
+	for at < end {
 		fetches := reader.PollRecords(ctx, loadRecords)
 		if err := fetches.Err(); err != nil {
 			return err
@@ -220,10 +232,14 @@ func (l *Log) read(ctx context.Context, reader *kgo.Client, c *copied, end int64
 			if r.Offset >= end {
 				break
 			}
-			if c.told && r.Attrs.IsControl() && !commits(r) {
-				return errUntrue
+			at = r.Offset + 1
+			if r.Attrs.IsControl() && !commits(r) {
+				if c.told {
+					return errUntrue
+				}
+				continue
 			}
-			c.next, c.told = r.Offset+1, false
+			c.next, c.told = at, false
 			switch {
 			case r.Attrs.IsControl():
 				continue

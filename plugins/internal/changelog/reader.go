@@ -1,0 +1,56 @@
+package changelog
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
+)
+
+// reader makes a client that reads the log, once.
+func (l *Log) reader(level kgo.IsolationLevel) (*kgo.Client, error) {
+	return kgo.NewClient(l.options(
+		kgo.FetchIsolationLevel(level),
+		kgo.KeepControlRecords(),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxBytes(fetchBytes),
+		kgo.FetchMaxPartitionBytes(fetchBytes),
+		kgo.DisableFetchSessions(), // one partition
+	)...)
+}
+
+// aborted is the greatest generation that wrote from one offset to another, where all
+// that stands was aborted, 0 where there is none. It may have begun all the same: a
+// broker that dies confirms a commit and may forget to carry it out. Then rows of that
+// generation are in the tables, and its number must not be given again.
+func (l *Log) aborted(ctx context.Context, from, end int64) (generation int64, err error) {
+	reader, err := l.reader(kgo.ReadUncommitted())
+	if err != nil {
+		return 0, err
+	}
+	defer reader.Close()
+	reader.AddConsumePartitions(map[string]map[int32]kgo.Offset{
+		l.cfg.Topic: {l.cfg.Partition: kgo.NewOffset().At(from)},
+	})
+	for from < end {
+		fetches := reader.PollRecords(ctx, loadRecords)
+		if err := fetches.Err(); err != nil {
+			return 0, err
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			from = r.Offset + 1
+			if r.Attrs.IsControl() || string(r.Key) != state.MarkerKey || len(r.Value) == 0 {
+				continue
+			}
+			m, err := ReadMarker(r.Value)
+			if err != nil {
+				return 0, fmt.Errorf("offset %d: %w", r.Offset, err)
+			}
+			generation = max(generation, m.Generation)
+		}
+	}
+	return generation, nil
+}

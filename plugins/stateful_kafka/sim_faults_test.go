@@ -61,6 +61,11 @@ var simWired = []simStep{
 // simMust are the steps that a simulation is not worth its name without.
 var simMust = []simStep{simFence, simBegin, simWrite, simAddParts, simProduce, simAddOffsets, simOffsets, simEndTxn, simAdvance}
 
+// simForgets is the answer of a broker that confirms a commit and does not carry it out,
+// as one that stops just then may. Whoever fences next finds the transaction open, and it
+// is aborted.
+var simForgets = &kerr.Error{Message: "SUCCESS AND FORGETS"}
+
 // simErrors are what brokers answer instead. REQUEST_TIMED_OUT comes after the work
 // was done, all others in place of it.
 var simErrors = []struct {
@@ -77,6 +82,7 @@ var simErrors = []struct {
 	{kmsg.TxnOffsetCommit, kerr.CoordinatorLoadInProgress}, {kmsg.TxnOffsetCommit, kerr.RequestTimedOut},
 	{kmsg.EndTxn, kerr.ConcurrentTransactions}, {kmsg.EndTxn, kerr.CoordinatorNotAvailable}, {kmsg.EndTxn, kerr.NotCoordinator},
 	{kmsg.EndTxn, kerr.CoordinatorLoadInProgress}, {kmsg.EndTxn, kerr.RequestTimedOut}, {kmsg.EndTxn, kerr.UnknownServerError}, {kmsg.EndTxn, kerr.InvalidProducerEpoch},
+	{kmsg.EndTxn, simForgets}, {kmsg.EndTxn, simForgets}, {kmsg.EndTxn, simForgets},
 	{kmsg.InitProducerID, kerr.ConcurrentTransactions}, {kmsg.InitProducerID, kerr.CoordinatorNotAvailable}, {kmsg.InitProducerID, kerr.NotCoordinator},
 	{kmsg.Fetch, kerr.NotLeaderForPartition}, {kmsg.Fetch, kerr.KafkaStorageError}, {kmsg.Fetch, kerr.UnknownServerError},
 	{kmsg.ListOffsets, kerr.LeaderNotAvailable}, {kmsg.ListOffsets, kerr.UnknownServerError},
@@ -95,12 +101,16 @@ func (t simTrouble) strike(c *kfake.Cluster) (end func() (hits int)) {
 	case 1:
 		c.RehashCoordinators()
 	case 2:
-		c.Compact()
+		hits := simCompact(c)
+		return func() int { return hits }
 	default:
 		e := simErrors[t.error]
 		f := kfake.Fault{Keys: []kmsg.Key{e.key}, Err: e.err, Count: t.count, When: ofProcess}
 		if e.key == kmsg.Produce {
 			f.Topic = simChangelog
+		}
+		if e.err == simForgets {
+			f.When = func(r kmsg.Request) bool { return ofProcess(r) && r.(*kmsg.EndTxnRequest).Commit }
 		}
 		h := c.Fault(f)
 		return func() int {
@@ -109,6 +119,19 @@ func (t simTrouble) strike(c *kfake.Cluster) (end func() (hits int)) {
 		}
 	}
 	return func() int { return 1 }
+}
+
+// simCompact compacts when no transaction is open, waiting a second for that: brokers
+// leave alone what is not stable, where this one takes it for committed.
+func simCompact(c *kfake.Cluster) (hits int) {
+	for range 100 {
+		if !slices.ContainsFunc(c.PartitionInfos(simChangelog), func(p *kfake.PartitionInfo) bool { return p.LastStableOffset < p.HighWatermark }) {
+			c.Compact()
+			return 1
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return 0
 }
 
 // ofProcess spares the producer of the records, which is no part of what is tested.

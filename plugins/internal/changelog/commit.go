@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
@@ -80,6 +81,7 @@ func (l *Log) transact(ctx context.Context, changes iter.Seq2[[]byte, []byte], m
 	if err := cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
 		return fmt.Errorf("end of the transaction, outcome unknown: %w", classify(err))
 	}
+	l.committed = next
 	if err := l.failpoint(afterEnd); err != nil {
 		return err
 	}
@@ -169,8 +171,19 @@ func (l *Log) abort(ctx context.Context, cause error) error {
 	if marked := classify(cause); errors.Is(marked, ErrFenced) {
 		return marked
 	}
+	// The end of a transaction ends all that its producer has open in the partition.
+	if stable, err := l.offset(ctx, kadm.NewClient(l.producer).ListCommittedOffsets); err != nil {
+		return fmt.Errorf("before the abort after %v: %w", cause, err)
+	} else if stable < l.committed {
+		return fmt.Errorf("%w: stable up to %d, committed up to %d", errForgotten, stable, l.committed)
+	}
 	if err := l.producer.EndTransaction(ctx, kgo.TryAbort); err != nil {
 		return fmt.Errorf("abort after %v: %w", cause, classify(err))
 	}
 	return fmt.Errorf("%w: %w", ErrAborted, cause)
 }
+
+// errForgotten says that the last commit was confirmed and not carried out, as a broker
+// that stops in the middle may leave it: an abort now would take it back as well. The next
+// opening finds out what became of it.
+var errForgotten = errors.New("the broker has not carried out the last commit")

@@ -102,7 +102,9 @@ type Config struct {
 //   - hook: the transaction is aborted, and if the broker confirms that, the log
 //     stands as before (ErrAborted). This is the way of a generation error in
 //     the middle of a rebalance, which the task survives: the same set is
-//     committed again with the group's new metadata.
+//     committed again with the group's new metadata. Where the broker has not
+//     carried out the commit before, which the abort would take back as well, the
+//     log is dead instead.
 //   - end: fenced (nothing happened), or no answer (unknown). Neither is guessed
 //     at: the next Open fences, which settles the transaction, and reads what is.
 //   - apply: the commit has happened. The local store is dropped (ErrLocal).
@@ -149,6 +151,7 @@ type Log struct {
 	settings   settings
 	producer   *kgo.Client
 	generation int64
+	committed  int64 // offset behind the last commit that was confirmed to us
 	slabs      slabs
 	err        error // why the log is dead
 

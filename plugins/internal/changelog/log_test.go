@@ -358,6 +358,28 @@ func TestCommitTakenBack(t *testing.T) {
 	r.expect(t, 3, "a", "1", "c", "3", "d", "4").stop(t)
 }
 
+// TestForgottenCommitIsNotAborted: the broker confirms a commit and forgets to carry it
+// out, and the next one is to be taken back. That would take the first one back as well,
+// on which the task has built: so the log is dead, and the next opening tells what is.
+func TestForgottenCommitIsNotAborted(t *testing.T) {
+	f := setup(t)
+	defer f.close()
+	fs := vfs.NewMem()
+	r := f.start(t, fs)
+	r.must(t, r.put("a", "1").commit(1))
+	f.cluster.ControlKey(int16(kmsg.EndTxn), confirmOnly)
+	r.must(t, r.put("b", "2").commit(2))
+	illegal := func(context.Context, *kgo.Client) error { return kerr.IllegalGeneration }
+	if err := r.put("c", "3").commitWith(3, illegal); !errors.Is(err, errForgotten) || errors.Is(err, ErrAborted) {
+		t.Fatalf("commit: %v", err)
+	}
+	if err := r.commit(4); !errors.Is(err, errForgotten) {
+		t.Fatalf("commit on a dead log: %v", err)
+	}
+	r.stop(t)
+	f.start(t, fs).expect(t, 1, "a", "1").stop(t)
+}
+
 // TestBeginTakenBack: the broker confirms the commits that begin generations, and aborts
 // them all the same. Rows of these generations may be anywhere, so nobody gets their
 // numbers again, neither where the local store has such a begin nor elsewhere, nor where

@@ -2,8 +2,10 @@ package changelog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
@@ -19,6 +21,19 @@ func (l *Log) reader(level kgo.IsolationLevel) (*kgo.Client, error) {
 		kgo.FetchMaxPartitionBytes(fetchBytes),
 		kgo.DisableFetchSessions(), // one partition
 	)...)
+}
+
+// offset is what is listed for the log.
+func (l *Log) offset(ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error)) (int64, error) {
+	all, err := list(ctx, l.cfg.Topic)
+	if err != nil {
+		return 0, err
+	}
+	o, ok := all.Lookup(l.cfg.Topic, l.cfg.Partition)
+	if !ok {
+		return 0, errors.New("the partition does not exist")
+	}
+	return o.Offset, o.Err
 }
 
 // aborted is the greatest generation that wrote from one offset to another, where all

@@ -110,26 +110,15 @@ const (
 // lies behind it, such as the marker of a later commit, must not be missed.
 func (l *Log) bounds(ctx context.Context, reader *kgo.Client) (start, end int64, err error) {
 	admin := kadm.NewClient(reader)
-	one := func(list func(context.Context, ...string) (kadm.ListedOffsets, error)) (int64, error) {
-		all, err := list(ctx, l.cfg.Topic)
-		if err != nil {
-			return 0, err
-		}
-		o, ok := all.Lookup(l.cfg.Topic, l.cfg.Partition)
-		if !ok {
-			return 0, errors.New("the partition does not exist")
-		}
-		return o.Offset, o.Err
-	}
-	if start, err = one(admin.ListStartOffsets); err != nil {
+	if start, err = l.offset(ctx, admin.ListStartOffsets); err != nil {
 		return 0, 0, err
 	}
 	for began := l.cfg.Now(); ; {
-		stable, err := one(admin.ListCommittedOffsets)
+		stable, err := l.offset(ctx, admin.ListCommittedOffsets)
 		if err != nil {
 			return 0, 0, err
 		}
-		high, err := one(admin.ListEndOffsets)
+		high, err := l.offset(ctx, admin.ListEndOffsets)
 		if err != nil {
 			return 0, 0, err
 		}

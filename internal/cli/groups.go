@@ -35,11 +35,29 @@ func shippedFolder() (fs.FS, error) {
 // streamGroups are the consumer groups of a folder's streams, which also name
 // their state and their rows.
 func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
-	files, err := fs.Glob(folder, "*.yaml")
+	stateful, err := statefulStreams(folder, env)
 	if err != nil {
 		return nil, err
 	}
 	var groups []string
+	for _, s := range stateful {
+		groups = append(groups, s.group)
+	}
+	return groups, nil
+}
+
+// statefulStream is a stream with state: its consumer group and the topics that it reads.
+type statefulStream struct {
+	group  string
+	topics []string
+}
+
+// statefulStreams are those of a folder, by their groups.
+func statefulStreams(folder fs.FS, env map[string]string) (all []statefulStream, err error) {
+	files, err := fs.Glob(folder, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range files {
 		if isStreamTest(f) {
 			continue
@@ -48,41 +66,43 @@ func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := groupsOf(string(text), env)
+		found, err := streamsOf(string(text), env)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
-		groups = append(groups, found...)
+		all = append(all, found...)
 	}
-	slices.Sort(groups)
-	return slices.Compact(groups), nil
+	slices.SortStableFunc(all, func(a, b statefulStream) int { return strings.Compare(a.group, b.group) })
+	return slices.CompactFunc(all, func(a, b statefulStream) bool { return a.group == b.group }), nil
 }
 
-// groupsOf finds the stateful inputs of a config wherever they stand, as Benthos
+// streamsOf finds the stateful inputs of a config wherever they stand, as Benthos
 // reads it: with the environment's variables, env before them.
-func groupsOf(text string, env map[string]string) (groups []string, err error) {
+func streamsOf(text string, env map[string]string) (found []statefulStream, err error) {
 	b := service.NewStreamBuilder()
 	b.SetEnvVarLookupFunc(lookup(env))
 	if err := b.SetYAML(text); err != nil {
 		return nil, err
 	}
-	return groups, b.WalkComponents(func(w *service.WalkedComponent) error {
+	err = b.WalkComponents(func(w *service.WalkedComponent) error {
 		if w.ComponentType != "input" || w.Name != "stateful_kafka" {
 			return nil
 		}
 		var input struct {
 			Settings struct {
-				Group string `yaml:"consumer_group"`
+				Group  string   `yaml:"consumer_group"`
+				Topics []string `yaml:"topics"`
 			} `yaml:"stateful_kafka"`
 		}
 		if err := yaml.Unmarshal([]byte(w.ConfigYAML()), &input); err != nil {
 			return err
 		}
 		if input.Settings.Group != "" {
-			groups = append(groups, input.Settings.Group)
+			found = append(found, statefulStream{input.Settings.Group, input.Settings.Topics})
 		}
 		return nil
 	})
+	return found, err
 }
 
 // lookup finds a variable in env, else in the environment.

@@ -94,7 +94,7 @@ func (a *AvroDecode) DecodesRaw() {}
 
 // Bind checks that every topic that comes in has a schema, and says what they are.
 func (a *AvroDecode) Bind(in task.Shape) (task.Shape, error) {
-	out := task.Shape{Delay: in.Delay}
+	out := task.Shape{Delay: in.Delay, Reach: in.Reach}
 	for _, k := range in.Schemas {
 		if !slices.ContainsFunc(a.topics, func(t *topic) bool { return t.name == k.Topic }) {
 			return out, fmt.Errorf("topics: no schema for topic %q", k.Topic)

@@ -72,6 +72,7 @@ func (d *Dedup) Bind(in task.Shape) (task.Shape, error) {
 			return in, fmt.Errorf("key: %s has no field %q", s.Schema.Name, d.cfg.Key)
 		}
 	}
+	in.Reach += d.cfg.TTL
 	return in, nil
 }
 

@@ -24,7 +24,7 @@ func New(branches [][]task.Stage) *FanOut { return &FanOut{stages: branches} }
 
 // Bind binds every branch to the same input.
 func (f *FanOut) Bind(in task.Shape) (task.Shape, error) {
-	out := task.Shape{Delay: in.Delay}
+	out := task.Shape{Delay: in.Delay, Reach: in.Reach}
 	known := true
 	for i, s := range f.stages {
 		c, end, err := task.NewChain(s, in)
@@ -32,7 +32,7 @@ func (f *FanOut) Bind(in task.Shape) (task.Shape, error) {
 			return out, fmt.Errorf("%d.processors: %w", i, err)
 		}
 		f.branches = append(f.branches, c)
-		out.Delay = max(out.Delay, end.Delay)
+		out.Delay, out.Reach = max(out.Delay, end.Delay), max(out.Reach, end.Reach)
 		known = known && end.Schemas != nil
 		out.Schemas = append(out.Schemas, end.Schemas...)
 	}

@@ -108,7 +108,8 @@ func New(cfg Config, store state.Store) *Join {
 // Bind checks the key and the conditions, and says what the joined rows look like.
 func (j *Join) Bind(in task.Shape) (task.Shape, error) {
 	j.delay = in.Delay
-	out := task.Shape{Delay: in.Delay + j.cfg.Within}
+	// A child that is rejected as late or orphan has its own time, and its order lies before.
+	out := task.Shape{Delay: in.Delay + j.cfg.Within, Reach: in.Reach + max(j.cfg.Before, j.cfg.Within)}
 	var anchors, children []*event.Schema
 	streams := []int{}
 	for _, k := range in.Schemas {

@@ -14,6 +14,7 @@ const (
 	fieldKey         = "key"
 	fieldColumns     = "columns"
 	fieldTaskKey     = "task_key"
+	fieldShared      = "shared"
 	fieldTimestamp   = "timestamp_column"
 	fieldDeadLetters = "dead_letters"
 	fieldLedger      = "ledger"
@@ -30,6 +31,7 @@ type config struct {
 	key         []string // as configured, without stream and task
 	columns     []string
 	taskKey     bool
+	shared      bool
 	timestamp   string     // "" for none
 	deadLetters *tableName // nil: refused rows are nacked
 	ledger      bool
@@ -69,6 +71,9 @@ func (c config) validate() error {
 	}
 	if !c.ledger && !c.taskKey {
 		return fmt.Errorf("%s: false has a meaning only where %s is true", fieldTaskKey, fieldLedger)
+	}
+	if c.shared && (!c.ledger || !c.taskKey) {
+		return fmt.Errorf("%s: has a meaning only where %s and %s are true", fieldShared, fieldLedger, fieldTaskKey)
 	}
 	if c.maxInFlight < 1 {
 		return fmt.Errorf("%s: must be at least 1", fieldMaxInFlight)

@@ -71,6 +71,9 @@ func (w *writer) begin(ctx context.Context, tx *sql.Tx, run host.TaskRun) (known
 	if fault.On(fault.LedgerOff) {
 		return stored.Valid, nil
 	}
+	if err := w.alone(ctx, tx, run); err != nil {
+		return false, err
+	}
 	again := stored.Valid && stored.Int64 == run.Generation
 	for _, t := range w.plan.ours {
 		if again && w.begun.has(w.begunKey(t, run), run.Generation) {
@@ -81,6 +84,26 @@ func (w *writer) begin(ctx context.Context, tx *sql.Tx, run host.TaskRun) (known
 		}
 	}
 	return stored.Valid, nil
+}
+
+// alone makes sure that a task which has committed nothing does not add its rows to those
+// of another stream, as after its consumer group was renamed: views would count both.
+func (w *writer) alone(ctx context.Context, tx *sql.Tx, run host.TaskRun) error {
+	if !w.cfg.taskKey || w.cfg.shared || run.CommittedSeq > 0 {
+		return nil
+	}
+	var other string
+	t := w.cfg.table.sql() // whose first and last stream the index of its key tells
+	err := tx.QueryRowContext(ctx, "select stream from (select min(stream) as stream from "+t+" union select max(stream) from "+t+") as ends where stream <> $1 limit 1",
+		run.Stream).Scan(&other)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fatalf("table %s has rows of stream %s, which would be counted together with those of %s: `tidemark replay --as %s` computes beside them and lets the new take the place of the old, `tidemark state reset --consumer-group %s` deletes them; set %s: true where both streams are meant to write to it",
+		w.cfg.table, other, run.Stream, run.Stream, other, fieldShared)
 }
 
 func (w *writer) begunKey(t *tableInfo, run host.TaskRun) begunKey {

@@ -74,6 +74,15 @@ func (o *output) Connect(ctx context.Context) error {
 	}
 }
 
+// Begin is the writer's. An error that no retry can mend stops the stream.
+func (o *output) Begin(ctx context.Context, run host.TaskRun) error {
+	err := o.writer.Begin(ctx, run)
+	if err != nil && judge(err) == fatal {
+		o.hub.Fail(err)
+	}
+	return err
+}
+
 // WriteBatch writes every message of the batch or says which it did not.
 func (o *output) WriteBatch(ctx context.Context, batch service.MessageBatch) error {
 	ctx, done := o.join(ctx)

@@ -319,6 +319,39 @@ func TestOutputsShareTheLedger(t *testing.T) {
 	_ = second
 }
 
+// TestTableOfOneStream: after a stream was renamed its rows would be added to those under its
+// old name. It is refused, unless the table is for several or it has rows of its own there.
+func TestTableOfOneStream(t *testing.T) {
+	d := newDatabase(t)
+	res := service.MockResources()
+	hub := host.HubOf(res)
+	d.connected(res, "table: dead_letter_events\nkey: [ topic, partition, offset ]\ntask_key: false\ncolumns: [ topic, partition, offset, reason ]")
+	d.connected(res, windowFields)
+	for name, one := range map[string]struct {
+		run     host.TaskRun
+		refused bool
+	}{
+		"one that is new":            {host.TaskRun{Stream: "new", Generation: 1}, true},
+		"and tries again":            {host.TaskRun{Stream: "new", Generation: 2}, true},
+		"one that has rows already":  {host.TaskRun{Stream: "known", Generation: 9, CommittedSeq: 1}, false},
+		"the one whose rows are old": {host.TaskRun{Stream: "old", Task: 7, Generation: 1}, false},
+	} {
+		d.exec("insert into windows (stream, task, seq, at, total) values ('old', 0, 1, '2018-01-01', 1) on conflict do nothing")
+		err := hub.Begin(t.Context(), one.run)
+		if (err != nil) != one.refused || one.refused && !strings.Contains(err.Error(), "`tidemark replay --as new`") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := hub.Err(); err == nil {
+		t.Error("the stream goes on")
+	}
+	shared := service.MockResources()
+	d.connected(shared, windowFields+"\nshared: true")
+	if err := host.HubOf(shared).Begin(t.Context(), host.TaskRun{Stream: "other", Generation: 1}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDeadLettersOfAStream(t *testing.T) {
 	d := newDatabase(t)
 	o := d.connected(service.MockResources(),

@@ -44,6 +44,10 @@ func spec() *service.ConfigSpec {
 			service.NewBoolField(fieldLedger).
 				Description("Whether the rows come from a stateful input and the table has the columns `stream`, `task` and `seq`. Then they are written exactly once. With `false`, messages of any input are upserted by `key`, at least once.").
 				Default(true),
+			service.NewBoolField(fieldShared).
+				Description("Whether other streams write to this table, too. Without it a stream that has committed nothing is refused where rows of another are in the table, as they are after the consumer group was renamed: views that add up the rows of tasks would count both.").
+				Default(false).
+				Advanced(),
 			service.NewStringField(fieldLedgerTable).
 				Description("The table of the ledger, shared by all streams of a database.").
 				Default("tidemark_tasks").
@@ -79,7 +83,7 @@ func parseConfig(conf *service.ParsedConfig) (c config, err error) {
 			return c, err
 		}
 	}
-	for name, to := range map[string]*bool{fieldTaskKey: &c.taskKey, fieldLedger: &c.ledger} {
+	for name, to := range map[string]*bool{fieldTaskKey: &c.taskKey, fieldLedger: &c.ledger, fieldShared: &c.shared} {
 		if *to, err = conf.FieldBool(name); err != nil {
 			return c, err
 		}
@@ -148,6 +152,7 @@ root = [
   if $key.any(k -> !$columns.contains(k) && !$own.contains(k)) { "key: each of its names must be among the columns" } else { deleted() },
   if this.timestamp_column.or("") != "" && $columns.merge($own).contains(this.timestamp_column) { "timestamp_column: has another source already" } else { deleted() },
   if !$ledger && this.task_key.or(true) == false { "task_key: false has a meaning only where ledger is true" } else { deleted() },
+  if this.shared.or(false) == true && (!$ledger || this.task_key.or(true) == false) { "shared: has a meaning only where ledger and task_key are true" } else { deleted() },
 ]`
 
 const description = `

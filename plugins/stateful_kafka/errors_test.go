@@ -181,7 +181,7 @@ func TestForeignRows(t *testing.T) {
 		}).wait()
 		err := s.hub.Err()
 		if !errors.Is(err, host.ErrFenced) || !strings.HasPrefix(err.Error(), "consumer group test, task 0: rows of a generation after 1 are there, of which the changelog test-changelog knows nothing") ||
-			!strings.Contains(err.Error(), "`tidemark replay`") {
+			!strings.Contains(err.Error(), "`tidemark replay --from earliest --consumer-group test`") {
 			t.Error(err)
 		}
 	}, kfake.SeedTopics(1, "a"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
@@ -15,6 +16,7 @@ import (
 type place struct {
 	offsets    map[string]int64 // of the next record, by topic
 	checkpoint *task.Checkpoint // of the last commit; nil where there was none
+	ordered    bool             // it is the order to replay
 }
 
 // begin is the hook of the transaction that begins a generation. Only a member of
@@ -52,12 +54,12 @@ func (l *life) sameTopics(ctx context.Context) error {
 }
 
 func (l *life) replaced(topic string) error {
-	return refuse("consumer group %s: topic %s was deleted and made anew since the state was written: `tidemark replay` computes state and rows from the new one",
-		l.in.cfg.group, topic)
+	return refuse("consumer group %s: topic %s was deleted and made anew since the state was written: `%s` computes state and rows from the new one",
+		l.in.cfg.group, topic, l.replay())
 }
 
 // place finds where the last commit stands; topics that it does not know are read
-// from their start.
+// from their start, or where a replay from a time needs them.
 func (l *life) place(ctx context.Context, last *changelog.Marker) (*place, error) {
 	at := &place{offsets: map[string]int64{}}
 	if last != nil && len(last.Checkpoint) > 0 {
@@ -65,7 +67,7 @@ func (l *life) place(ctx context.Context, last *changelog.Marker) (*place, error
 		if err != nil {
 			return nil, err
 		}
-		at.checkpoint = c
+		at.checkpoint, at.ordered = c, c.IsOrder()
 		for _, s := range c.Position.Sources {
 			if id := l.cluster.identities[s.Topic]; id != "" && id != s.Identity {
 				return nil, l.replaced(s.Topic)
@@ -73,7 +75,7 @@ func (l *life) place(ctx context.Context, last *changelog.Marker) (*place, error
 			at.offsets[s.Topic] = s.Offset
 		}
 	}
-	starts, err := l.cluster.admin.ListStartOffsets(ctx, l.in.cfg.topics...)
+	starts, err := l.starts(ctx, at.checkpoint)
 	if err := errors.Join(err, starts.Error()); err != nil {
 		return nil, fmt.Errorf("list start offsets: %w", err)
 	}
@@ -84,6 +86,23 @@ func (l *life) place(ctx context.Context, last *changelog.Marker) (*place, error
 		}
 	}
 	return at, nil
+}
+
+// starts are the offsets from which topics are read that the checkpoint does not know: the
+// first ones, or where a replay from a time has to begin.
+func (l *life) starts(ctx context.Context, c *task.Checkpoint) (kadm.ListedOffsets, error) {
+	admin, end := l.cluster.admin, l.in.sample.end
+	if c == nil || !c.IsOrder() {
+		return admin.ListStartOffsets(ctx, l.in.cfg.topics...)
+	}
+	c.Begin(end.Delay)
+	// What a row is made of may lie as far back as the operators reach, and in the log, by
+	// disorder, somewhat behind events that are later.
+	from := c.From.Add(-end.Reach).Add(-l.in.cfg.opts.MaxOutOfOrderness)
+	if from <= 0 {
+		return admin.ListStartOffsets(ctx, l.in.cfg.topics...)
+	}
+	return admin.ListOffsetsAfterMilli(ctx, int64(from), l.in.cfg.topics...)
 }
 
 // agree makes sure that the offsets of the consumer group are those of the state:
@@ -100,13 +119,19 @@ func (l *life) agree(ctx context.Context, at *place) error {
 		switch {
 		case !ok || c.At == have:
 		case at.checkpoint == nil && c.At < have: // the start of the topic has moved on
+		case at.ordered: // of a replay that has just begun
 		case at.checkpoint == nil:
-			return refuse("consumer group %s stands at offset %d of %s/%d, but its changelog %s has no state: `tidemark replay` computes state and rows from the start",
-				l.in.cfg.group, c.At, topic, l.task, changelog.Topic(l.in.cfg.group))
+			return refuse("consumer group %s stands at offset %d of %s/%d, but its changelog %s has no state: `%s` computes state and rows from the start",
+				l.in.cfg.group, c.At, topic, l.task, changelog.Topic(l.in.cfg.group), l.replay())
 		default:
-			return refuse("consumer group %s: the offset of %s/%d was set to %d from outside, the state stands at %d: `tidemark replay` moves offsets, state and rows together",
-				l.in.cfg.group, topic, l.task, c.At, have)
+			return refuse("consumer group %s: the offset of %s/%d was set to %d from outside, the state stands at %d: `%s` moves offsets, state and rows together",
+				l.in.cfg.group, topic, l.task, c.At, have, l.replay())
 		}
 	}
 	return nil
+}
+
+// replay is the command that computes all of the stream anew.
+func (l *life) replay() string {
+	return "tidemark replay --from earliest --consumer-group " + l.in.cfg.group
 }

@@ -40,17 +40,17 @@ func TestGuards(t *testing.T) {
 	}{
 		"topic made anew": {
 			func(w *world) error { return anew(w, "items", 3, nil) },
-			[]string{"consumer group test: topic items was deleted and made anew", "`tidemark replay`"},
+			[]string{"consumer group test: topic items was deleted and made anew", "`tidemark replay --from earliest --consumer-group test`"},
 		},
 		"changelog deleted": {
 			func(w *world) error {
 				_, err := kadm.NewClient(w.client).DeleteTopic(w.Context(), "test-changelog")
 				return err
 			},
-			[]string{"consumer group test stands at offset ", "test-changelog has no state", "`tidemark replay`"},
+			[]string{"consumer group test stands at offset ", "test-changelog has no state", "`tidemark replay --from earliest --consumer-group test`"},
 		},
-		"offsets moved on":   {move(100), []string{"consumer group test: the offset of items/1 was set to 100 from outside", "`tidemark replay`"}},
-		"offsets moved back": {move(0), []string{"consumer group test: the offset of items/1 was set to 0 from outside", "`tidemark replay`"}},
+		"offsets moved on":   {move(100), []string{"consumer group test: the offset of items/1 was set to 100 from outside", "`tidemark replay --from earliest --consumer-group test`"}},
+		"offsets moved back": {move(0), []string{"consumer group test: the offset of items/1 was set to 0 from outside", "`tidemark replay --from earliest --consumer-group test`"}},
 		"more partitions": {
 			func(w *world) error {
 				_, err := kadm.NewClient(w.client).CreatePartitions(w.Context(), 1, "orders", "items", "payments")

@@ -51,6 +51,7 @@ type input struct {
 type tools struct {
 	ops   *host.Operators
 	chain *task.Chain
+	end   task.Shape // what leaves the chain
 }
 
 func newInput(conf *service.ParsedConfig, res *service.Resources) (*input, error) {
@@ -77,11 +78,11 @@ func (in *input) newTools(store state.Backend) (*tools, error) {
 	for _, t := range in.cfg.topics {
 		shape.Schemas = append(shape.Schemas, task.Known{Topic: t})
 	}
-	chain, _, err := task.NewChain(host.WithDecoder(ops.Stages), shape)
+	chain, end, err := task.NewChain(host.WithDecoder(ops.Stages), shape)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", fieldProcessors, err)
 	}
-	return &tools{ops, chain}, nil
+	return &tools{ops, chain, end}, nil
 }
 
 // Connect finds the topics and joins the consumer group, which assigns tasks. It is

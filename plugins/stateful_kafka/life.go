@@ -183,8 +183,8 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	opened()
 	finished, err = r.drive(ctx)
 	if errors.Is(err, host.ErrFenced) && r.keeper.newest(ctx) {
-		return false, refuse("consumer group %s, task %d: rows of a generation after %d are there, of which the changelog %s knows nothing, as if it had been deleted: `tidemark replay` computes state and rows anew: %w",
-			l.in.cfg.group, l.task, log.Generation(), changelog.Topic(l.in.cfg.group), err)
+		return false, refuse("consumer group %s, task %d: rows of a generation after %d are there, of which the changelog %s knows nothing, as if it had been deleted: `%s` computes state and rows anew: %w",
+			l.in.cfg.group, l.task, log.Generation(), changelog.Topic(l.in.cfg.group), l.replay(), err)
 	}
 	l.mu.Lock()
 	l.accounts = r.runner.Accounts()
@@ -255,7 +255,9 @@ func (r *running) drive(ctx context.Context) (finished bool, err error) {
 	return finished, err
 }
 
-func (l *life) transactionalID() string { return fmt.Sprintf("%s-%d", l.in.cfg.group, l.task) }
+func (l *life) transactionalID() string { return transactionalID(l.in.cfg.group, l.task) }
+
+func transactionalID(group string, task int32) string { return fmt.Sprintf("%s-%d", group, task) }
 
 // progressEvery is the time between two log lines about a restore.
 const progressEvery = 5 * time.Second

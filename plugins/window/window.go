@@ -153,7 +153,7 @@ func (w *Window) Bind(in task.Shape) (task.Shape, error) {
 	}
 	// A row's time is its window's last instant, and it is emitted no later than at the close.
 	delay := in.Delay + w.cfg.AllowedLateness + 1
-	return task.Shape{Schemas: []task.Known{{Schema: w.out}}, Delay: delay}, nil
+	return task.Shape{Schemas: []task.Known{{Schema: w.out}}, Delay: delay, Reach: in.Reach + w.cfg.Size}, nil
 }
 
 // Reads is what conditions, groups and aggregates read: rows are made of nothing else.

@@ -34,6 +34,9 @@ type Config struct {
 	// Progress is told after each batch how many offsets of how many were restored.
 	// May be nil.
 	Progress func(restored, total int64)
+	// After is a generation that the log's has to be greater than: one that stands elsewhere,
+	// where the log that it came from is gone.
+	After int64
 	// Begin is the hook of the transaction that begins a generation, and is given the
 	// marker of the last commit, nil for a new task. May be nil.
 	Begin func(ctx context.Context, cl *kgo.Client, last *Marker) error
@@ -198,7 +201,7 @@ func (l *Log) open(ctx context.Context) (*Marker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
-	l.generation = generation + 1
+	l.generation = max(generation, l.cfg.After) + 1
 	if err := l.begin(ctx, last); err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}

@@ -3,12 +3,9 @@ package changelog
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 )
 
 // reader makes a client that reads the log, once.
@@ -46,26 +43,6 @@ func (l *Log) aborted(ctx context.Context, from, end int64) (generation int64, e
 		return 0, err
 	}
 	defer reader.Close()
-	reader.AddConsumePartitions(map[string]map[int32]kgo.Offset{
-		l.cfg.Topic: {l.cfg.Partition: kgo.NewOffset().At(from)},
-	})
-	for from < end {
-		fetches := reader.PollRecords(ctx, loadRecords)
-		if err := fetches.Err(); err != nil {
-			return 0, err
-		}
-		for it := fetches.RecordIter(); !it.Done(); {
-			r := it.Next()
-			from = r.Offset + 1
-			if r.Attrs.IsControl() || string(r.Key) != state.MarkerKey || len(r.Value) == 0 {
-				continue
-			}
-			m, err := ReadMarker(r.Value)
-			if err != nil {
-				return 0, fmt.Errorf("offset %d: %w", r.Offset, err)
-			}
-			generation = max(generation, m.Generation)
-		}
-	}
-	return generation, nil
+	err = l.scan(ctx, reader, from, end, func(m *Marker) { generation = max(generation, m.Generation) })
+	return generation, err
 }

@@ -34,7 +34,9 @@ type jsonDecode struct {
 	schemas event.Schemas
 }
 
-func (d *jsonDecode) Bind(in task.Shape) (task.Shape, error) { return task.Shape{Delay: in.Delay}, nil }
+func (d *jsonDecode) Bind(in task.Shape) (task.Shape, error) {
+	return task.Shape{Delay: in.Delay, Reach: in.Reach}, nil
+}
 
 func (d *jsonDecode) Process(rows []event.Row, out *task.Output) {
 	for i := range rows {

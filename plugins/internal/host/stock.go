@@ -21,7 +21,9 @@ type stock struct {
 func newStock(procs []*service.OwnedProcessor) *stock { return &stock{procs: procs, rows: NewRows()} }
 
 // Bind knows nothing of what the processors will make of the events.
-func (s *stock) Bind(in task.Shape) (task.Shape, error) { return task.Shape{Delay: in.Delay}, nil }
+func (s *stock) Bind(in task.Shape) (task.Shape, error) {
+	return task.Shape{Delay: in.Delay, Reach: in.Reach}, nil
+}
 
 func (s *stock) Process(rows []event.Row, out *task.Output) {
 	copies := task.Sink{Rows: slices.Clone(rows)}

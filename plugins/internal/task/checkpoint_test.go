@@ -15,7 +15,10 @@ func TestCheckpointsComeBack(t *testing.T) {
 		want := &task.Checkpoint{Position: task.Position{
 			Watermark: event.Time(rapid.Int64().Draw(t, "watermark")), SeenRecord: rapid.Bool().Draw(t, "seen"),
 			Sources: []task.SourcePosition{},
-		}, Lines: []task.Line{}}
+		}, Lines: []task.Line{}, From: event.MinTime}
+		if rapid.Bool().Draw(t, "replayed") {
+			want.From = event.Time(rapid.Int64().Draw(t, "from"))
+		}
 		for range rapid.IntRange(0, 3).Draw(t, "sources") {
 			want.Position.Sources = append(want.Position.Sources, task.SourcePosition{
 				Topic: rapid.String().Draw(t, "topic"), Partition: rapid.Int32Range(0, 1000).Draw(t, "partition"),

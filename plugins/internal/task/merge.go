@@ -115,6 +115,7 @@ type Task struct {
 	holder    *Source
 	input     Account
 	any       bool
+	from      event.Time // rows and rejects before it are not emitted
 
 	run    []event.Row    // rows that are merged and not yet driven through the chain
 	places []event.Source // where they come from
@@ -125,7 +126,7 @@ type Task struct {
 func New(chain *Chain, sources []*Source, maxOutOfOrderness event.Duration) *Task {
 	t := &Task{
 		Sources: sources, MaxOutOfOrderness: maxOutOfOrderness,
-		chain: chain, watermark: event.MinTime, input: Account{Operator: "input"},
+		chain: chain, watermark: event.MinTime, from: event.MinTime, input: Account{Operator: "input"},
 	}
 	for i, s := range sources {
 		s.seen = event.MinTime
@@ -241,6 +242,9 @@ func (t *Task) drive(sink *Sink) {
 
 // release lets the memory of rows be used again, those of the operators and of records.
 func (t *Task) release(sink *Sink) {
+	if t.from != event.MinTime {
+		sink.drop(t.from)
+	}
 	sink.Own()
 	t.chain.Release()
 	for i, b := range t.spent {

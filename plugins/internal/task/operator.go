@@ -4,6 +4,8 @@
 package task
 
 import (
+	"slices"
+
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
 
@@ -69,6 +71,9 @@ type Shape struct {
 	Schemas []Known
 	// Delay is the longest time that the operators so far may hold an event back.
 	Delay event.Duration
+	// Reach is how far back before a row, at most, lie the events that the operators so
+	// far make it of: who reads from that much earlier misses nothing of it.
+	Reach event.Duration
 }
 
 // Known is the schema of the rows of one source topic; the topic is empty where rows
@@ -119,6 +124,16 @@ func (s *Sink) Own() {
 		m.own(&rejects[i].Row)
 	}
 	s.owned, s.ownedRejects = len(s.Rows), len(s.Rejects)
+}
+
+// drop takes out what came since the last call of Own and is of an event time before from.
+func (s *Sink) drop(from event.Time) {
+	kept := min(s.owned, len(s.Rows))
+	kept += len(slices.DeleteFunc(s.Rows[kept:], func(r event.Row) bool { return r.Time < from }))
+	s.Rows = s.Rows[:kept]
+	kept = min(s.ownedRejects, len(s.Rejects))
+	kept += len(slices.DeleteFunc(s.Rejects[kept:], func(r Reject) bool { return r.Row.Time < from }))
+	s.Rejects = s.Rejects[:kept]
 }
 
 // room is what the copies of rows take.

@@ -30,13 +30,13 @@ func (t *Task) Checkpoint() *Checkpoint {
 	for _, s := range t.Sources {
 		p.Sources = append(p.Sources, SourcePosition{s.Topic, s.Identity, s.Partition, s.Next(), s.seen})
 	}
-	return &Checkpoint{p, t.Accounts()}
+	return &Checkpoint{p, t.Accounts(), t.from}
 }
 
 // Resume takes up the checkpoint of an earlier run, and lets the operators restore
 // their state. It is called before the first record.
 func (t *Task) Resume(c *Checkpoint) error {
-	t.watermark, t.any = c.Position.Watermark, c.Position.SeenRecord
+	t.watermark, t.any, t.from = c.Position.Watermark, c.Position.SeenRecord, c.From
 	for _, at := range c.Position.Sources {
 		for _, s := range t.Sources {
 			if s.Topic == at.Topic && s.Partition == at.Partition {

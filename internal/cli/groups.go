@@ -35,11 +35,32 @@ func shippedFolder() (fs.FS, error) {
 // streamGroups are the consumer groups of a folder's streams, which also name
 // their state and their rows.
 func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
-	files, err := fs.Glob(folder, "*.yaml")
+	inputs, err := statefulInputs(folder, env)
 	if err != nil {
 		return nil, err
 	}
 	var groups []string
+	for _, in := range inputs {
+		groups = append(groups, in.group)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups), nil
+}
+
+// statefulInput is an input stateful_kafka of a stream.
+type statefulInput struct {
+	group  string
+	file   string // that has it, as text
+	config string // its own, in which variables have their values
+}
+
+// statefulInputs are those of a folder's streams.
+func statefulInputs(folder fs.FS, env map[string]string) ([]statefulInput, error) {
+	files, err := fs.Glob(folder, "*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var all []statefulInput
 	for _, f := range files {
 		if isStreamTest(f) {
 			continue
@@ -48,25 +69,24 @@ func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := groupsOf(string(text), env)
+		found, err := statefulInputsOf(string(text), env)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
-		groups = append(groups, found...)
+		all = append(all, found...)
 	}
-	slices.Sort(groups)
-	return slices.Compact(groups), nil
+	return all, nil
 }
 
-// groupsOf finds the stateful inputs of a config wherever they stand, as Benthos
+// statefulInputsOf finds the stateful inputs of a config wherever they stand, as Benthos
 // reads it: with the environment's variables, env before them.
-func groupsOf(text string, env map[string]string) (groups []string, err error) {
+func statefulInputsOf(text string, env map[string]string) (inputs []statefulInput, err error) {
 	b := service.NewStreamBuilder()
 	b.SetEnvVarLookupFunc(lookup(env))
 	if err := b.SetYAML(text); err != nil {
 		return nil, err
 	}
-	return groups, b.WalkComponents(func(w *service.WalkedComponent) error {
+	return inputs, b.WalkComponents(func(w *service.WalkedComponent) error {
 		if w.ComponentType != "input" || w.Name != "stateful_kafka" {
 			return nil
 		}
@@ -79,10 +99,31 @@ func groupsOf(text string, env map[string]string) (groups []string, err error) {
 			return err
 		}
 		if input.Settings.Group != "" {
-			groups = append(groups, input.Settings.Group)
+			inputs = append(inputs, statefulInput{input.Settings.Group, text, w.ConfigYAML()})
 		}
 		return nil
 	})
+}
+
+// alone is the config of a stream that has this input and the resources of its file,
+// and nothing else.
+func (in statefulInput) alone() (string, error) {
+	var file map[string]yaml.Node
+	if err := yaml.Unmarshal([]byte(in.file), &file); err != nil {
+		return "", err
+	}
+	var input yaml.Node
+	if err := yaml.Unmarshal([]byte(in.config), &input); err != nil {
+		return "", err
+	}
+	doc := map[string]any{"input": &input, "output": map[string]any{"drop": map[string]any{}}}
+	for name, node := range file {
+		if strings.HasSuffix(name, "_resources") {
+			doc[name] = &node
+		}
+	}
+	text, err := yaml.Marshal(doc)
+	return string(text), err
 }
 
 // lookup finds a variable in env, else in the environment.

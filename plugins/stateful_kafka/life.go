@@ -255,7 +255,10 @@ func (r *running) drive(ctx context.Context) (finished bool, err error) {
 	return finished, err
 }
 
-func (l *life) transactionalID() string { return fmt.Sprintf("%s-%d", l.in.cfg.group, l.task) }
+func (l *life) transactionalID() string { return transactionalID(l.in.cfg.group, l.task) }
+
+// transactionalID is that of the writers of a task's changelog.
+func transactionalID(group string, task int32) string { return fmt.Sprintf("%s-%d", group, task) }
 
 // progressEvery is the time between two log lines about a restore.
 const progressEvery = 5 * time.Second

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -108,21 +109,30 @@ func statefulInputsOf(text string, env map[string]string) (inputs []statefulInpu
 // alone is the config of a stream that has this input and the resources of its file,
 // and nothing else.
 func (in statefulInput) alone() (string, error) {
-	var file map[string]yaml.Node
-	if err := yaml.Unmarshal([]byte(in.file), &file); err != nil {
+	var input, file yaml.Node
+	if err := errors.Join(yaml.Unmarshal([]byte(in.config), &input), yaml.Unmarshal([]byte(in.file), &file)); err != nil {
 		return "", err
 	}
-	var input yaml.Node
-	if err := yaml.Unmarshal([]byte(in.config), &input); err != nil {
+	if len(input.Content) != 1 || len(file.Content) != 1 {
+		return "", errors.New("the config is empty")
+	}
+	var output yaml.Node
+	if err := output.Encode(map[string]any{"drop": map[string]any{}}); err != nil {
 		return "", err
 	}
-	doc := map[string]any{"input": &input, "output": map[string]any{"drop": map[string]any{}}}
-	for name, node := range file {
-		if strings.HasSuffix(name, "_resources") {
-			doc[name] = &node
+	stream := yaml.Node{Kind: yaml.MappingNode}
+	add := func(name string, value *yaml.Node) {
+		stream.Content = append(stream.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)
+	}
+	add("input", input.Content[0])
+	add("output", &output)
+	pairs := file.Content[0].Content
+	for i := 0; i+1 < len(pairs); i += 2 { // as they are written: with placeholders
+		if strings.HasSuffix(pairs[i].Value, "_resources") {
+			add(pairs[i].Value, pairs[i+1])
 		}
 	}
-	text, err := yaml.Marshal(doc)
+	text, err := yaml.Marshal(&stream)
 	return string(text), err
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func (s *shop) resetOperator(label string, args ...string) (string, error) {
@@ -115,5 +116,41 @@ func TestStateResetOperatorWhileTheStreamRuns(t *testing.T) {
 	}
 	if !maps.Equal(before, s.stored(0)) {
 		t.Error("something was deleted")
+	}
+}
+
+// TestStateResetOperatorIsFenced: a consumer that begins the task meanwhile stops the
+// deletion, of which nothing has come about then.
+func TestStateResetOperatorIsFenced(t *testing.T) {
+	for end, what := range map[int]string{1: "before the deletion", 2: "in the middle of it"} {
+		s := openShop(t)
+		s.trade()
+		s.consume()
+		_, before := storedOf(s.stored(0), "")
+		seen := 0
+		s.cluster.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
+			s.cluster.KeepControl()
+			if seen++; seen == end {
+				s.cluster.SleepControl(func() {
+					other, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.ListenAddrs()...), kgo.TransactionalID("shop-0"))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer other.Close()
+					if _, _, err := other.ProducerID(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			return nil, nil, false
+		})
+		_, err := s.resetOperator("orders", "--yes")
+		if err == nil || !strings.Contains(err.Error(), "shop, task 0: a consumer has just begun the task") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, after := storedOf(s.stored(0), ""); !maps.Equal(before, after) {
+			t.Errorf("%s: %d keys are left of %d", what, len(after), len(before))
+		}
 	}
 }

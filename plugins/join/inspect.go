@@ -53,7 +53,9 @@ func (j *Join) tellHeld(c *child) string {
 		name, c.row.Time, place(c.row.Source), c.row.Time.Add(j.cfg.Before).Add(j.delay))
 }
 
-func place(s *event.Source) string { return fmt.Sprintf("%s/%d offset %d", s.Topic, s.Partition, s.Offset) }
+func place(s *event.Source) string {
+	return fmt.Sprintf("%s/%d offset %d", s.Topic, s.Partition, s.Offset)
+}
 
 func fields(schema *event.Schema, values []event.Value) string {
 	var list []string
@@ -63,5 +65,5 @@ func fields(schema *event.Schema, values []event.Value) string {
 	return strings.Join(list, ", ")
 }
 
-// Colocated: anchor and children have the same key, and so had their records.
+// Colocated marks that anchor and children have the same key, as their records had.
 func (j *Join) Colocated() {}

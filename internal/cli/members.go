@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -45,7 +46,7 @@ func membersOf(ctx context.Context, client *kgo.Client, groups []string) (map[st
 	if len(groups) == 0 {
 		return members, nil // the broker would be asked for all of them
 	}
-	described, err := kadm.NewClient(client).DescribeGroups(ctx, groups...)
+	described, err := describeGroups(ctx, client, groups)
 	if err != nil {
 		return nil, fmt.Errorf("members of consumer groups: %w", err)
 	}
@@ -60,6 +61,32 @@ func membersOf(ctx context.Context, client *kgo.Client, groups []string) (map[st
 		}
 	}
 	return members, nil
+}
+
+// A broker that has never had a consumer group makes the topic of their offsets when it
+// is asked for the first, and has no coordinator until then.
+const (
+	coordinatorPatience = 30 * time.Second
+	coordinatorPause    = 200 * time.Millisecond
+)
+
+// describeGroups asks again while there is no coordinator.
+func describeGroups(ctx context.Context, client *kgo.Client, groups []string) (kadm.DescribedGroups, error) {
+	for began := time.Now(); ; {
+		described, err := kadm.NewClient(client).DescribeGroups(ctx, groups...)
+		missing := errors.Join(err, described.Error())
+		if !errors.Is(missing, kerr.CoordinatorNotAvailable) && !errors.Is(missing, kerr.CoordinatorLoadInProgress) && !errors.Is(missing, kerr.NotCoordinator) {
+			return described, err
+		}
+		if time.Since(began) > coordinatorPatience {
+			return nil, missing
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(coordinatorPause):
+		}
+	}
 }
 
 // memberName is the name of a process in its group, which it keeps when it starts again.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -284,5 +285,27 @@ func TestStateListOfARunningStream(t *testing.T) {
 		if *b.Generation != *a.Generation || *b.Seq <= *a.Seq || *b.Owner != *a.Owner || b.Offsets != offsetsOK {
 			t.Errorf("task %d: %+v after %+v", i, b, a)
 		}
+	}
+}
+
+// TestStateListOfAFreshBroker: one that never had a consumer group has no coordinator yet.
+func TestStateListOfAFreshBroker(t *testing.T) {
+	s := openShop(t)
+	asked := 0
+	s.cluster.ControlKey(int16(kmsg.FindCoordinator), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		s.cluster.KeepControl()
+		if asked++; asked > 5 {
+			return nil, nil, false
+		}
+		resp := r.ResponseKind().(*kmsg.FindCoordinatorResponse)
+		for _, g := range r.(*kmsg.FindCoordinatorRequest).CoordinatorKeys {
+			one := kmsg.NewFindCoordinatorResponseCoordinator()
+			one.Key, one.ErrorCode = g, kerr.CoordinatorNotAvailable.Code
+			resp.Coordinators = append(resp.Coordinators, one)
+		}
+		return resp, nil, true
+	})
+	if got := s.list(); got.Exists || asked <= 5 {
+		t.Errorf("%+v after %d questions", got, asked)
 	}
 }

@@ -32,7 +32,7 @@ input:
     seed_brokers: [ "${KAFKA_BROKERS}" ]
     topics: [ orders, items ]
     consumer_group: shop
-    state_dir: ""
+    state_dir: "${TIDEMARK_STATE_DIR}"
     stop_at_end: ${STOP:true}
     commit_interval: 20ms
     watermark: { max_out_of_orderness: 2m, idle_timeout: 1m }
@@ -74,6 +74,7 @@ func openShop(t *testing.T) *shop {
 		t.Fatal(err)
 	}
 	t.Setenv("KAFKA_BROKERS", strings.Join(cluster.ListenAddrs(), ","))
+	t.Setenv(stateDirEnv, t.TempDir())
 	return s
 }
 

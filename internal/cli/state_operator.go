@@ -25,7 +25,8 @@ func resetOperator(c *ucli.Context) error {
 	case len(groups) != 1 || groups[0] == "":
 		err = fmt.Errorf("--%s wants the one consumer group that has the operator: add --%s", operatorName, groupName)
 	case !c.Bool("yes"):
-		err = fmt.Errorf("reset deletes what operator %s of %s remembers: repeat it with --yes", label, groups[0])
+		err = fmt.Errorf("reset deletes what operator %s of %s remembers, so that windows which are open start from zero and what it has seen counts as new, "+
+			"while \"tidemark replay\" computes everything anew: repeat it with --yes", label, groups[0])
 	}
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)

@@ -160,13 +160,13 @@ func (l listing) operators() error {
 // table prints lines under a header, if there are tasks.
 func (l listing) table(header string, lines func(io.Writer, *streamState, *taskState)) error {
 	w := tabwriter.NewWriter(l.out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	any := false
+	headed := false
 	for i := range l.streams {
 		s := &l.streams[i]
 		for k := range s.Tasks {
-			if !any {
+			if !headed {
 				fmt.Fprintln(w, header)
-				any = true
+				headed = true
 			}
 			lines(w, s, &s.Tasks[k])
 		}

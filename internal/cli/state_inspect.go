@@ -56,7 +56,7 @@ error.
 			&ucli.StringFlag{Name: groupName, Usage: "consumer group of the stream"},
 			&ucli.StringFlag{Name: operatorName, Usage: "label of the operator"},
 			&ucli.StringFlag{Name: keyName, Usage: "what to look for"},
-			&ucli.IntFlag{Name: taskName, Usage: "look in this task only"},
+			&ucli.IntFlag{Name: taskName, DefaultText: "all", Usage: "look in this task only"},
 		},
 		Action: func(c *ucli.Context) error {
 			known, err := inspect(c)

@@ -77,6 +77,7 @@ func TestStateInspect(t *testing.T) {
 		{"shops", "x", nil, `operator "shops" remembers nothing; those that remember something: dedup_1, orders, hours, days`},
 		{"hours", "left", nil, "hours: windows without group_by are found by a time"},
 		{"orders", "order1", []string{"--consumer-group", "other"}, "none has consumer group other; there are shop"},
+		{"orders", "order1", []string{"--consumer-group", "shop-console"}, "shop-console has no state: there is no topic shop-console-changelog"}, // of consume --no-postgres
 		{"orders", "order1", []string{"--task", "2"}, "shop has tasks 0 to 1, not 2"},
 		{"orders", "order1", []string{"--streams", t.TempDir()}, "there is no stream with state"},
 	} {

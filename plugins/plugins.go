@@ -2,9 +2,6 @@
 package plugins
 
 import (
-	"context"
-	"time"
-
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
@@ -18,7 +15,7 @@ import (
 	_ "github.com/tidemark-streams/tidemark/plugins/kafka_events"
 	_ "github.com/tidemark-streams/tidemark/plugins/olist_csv"
 	_ "github.com/tidemark-streams/tidemark/plugins/pg_upsert"
-	statefulkafka "github.com/tidemark-streams/tidemark/plugins/stateful_kafka"
+	_ "github.com/tidemark-streams/tidemark/plugins/stateful_kafka"
 	_ "github.com/tidemark-streams/tidemark/plugins/window"
 )
 
@@ -36,21 +33,6 @@ type (
 
 // MonitorOf returns the monitor of the process that res belongs to.
 func MonitorOf(res *service.Resources) *Monitor { return host.MonitorOf(res) }
-
-// Written is what is known of a task's rows.
-type Written = statefulkafka.Written
-
-// Committed is what the changelog of a stream of input stateful_kafka knows of the rows of
-// its tasks. See statefulkafka.Committed.
-func Committed(ctx context.Context, brokers []string, stream string) (map[int32]Written, error) {
-	return statefulkafka.Committed(ctx, brokers, stream)
-}
-
-// Replay orders a stream of input stateful_kafka, which must not run, to compute its rows
-// anew from an event time on. See statefulkafka.Replay.
-func Replay(ctx context.Context, brokers []string, stream string, tasks int32, from time.Time, written map[int32]Written) error {
-	return statefulkafka.Replay(ctx, brokers, stream, tasks, from, written)
-}
 
 // Outcomes names what may become of an event, in the order of AccountLine.Counts.
 func Outcomes() []string { return task.Outcomes() }

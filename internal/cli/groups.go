@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -35,29 +36,33 @@ func shippedFolder() (fs.FS, error) {
 // streamGroups are the consumer groups of a folder's streams, which also name
 // their state and their rows.
 func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
-	stateful, err := statefulStreams(folder, env)
+	inputs, err := statefulInputs(folder, env)
 	if err != nil {
 		return nil, err
 	}
 	var groups []string
-	for _, s := range stateful {
-		groups = append(groups, s.group)
+	for _, in := range inputs {
+		groups = append(groups, in.group)
 	}
-	return groups, nil
+	slices.Sort(groups)
+	return slices.Compact(groups), nil
 }
 
-// statefulStream is a stream with state: its consumer group and the topics that it reads.
-type statefulStream struct {
+// statefulInput is an input stateful_kafka of a stream.
+type statefulInput struct {
 	group  string
 	topics []string
+	file   string // that has it, as text
+	config string // its own, in which variables have their values
 }
 
-// statefulStreams are those of a folder, by their groups.
-func statefulStreams(folder fs.FS, env map[string]string) (all []statefulStream, err error) {
+// statefulInputs are those of a folder's streams.
+func statefulInputs(folder fs.FS, env map[string]string) ([]statefulInput, error) {
 	files, err := fs.Glob(folder, "*.yaml")
 	if err != nil {
 		return nil, err
 	}
+	var all []statefulInput
 	for _, f := range files {
 		if isStreamTest(f) {
 			continue
@@ -66,25 +71,24 @@ func statefulStreams(folder fs.FS, env map[string]string) (all []statefulStream,
 		if err != nil {
 			return nil, err
 		}
-		found, err := streamsOf(string(text), env)
+		found, err := statefulInputsOf(string(text), env)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
 		all = append(all, found...)
 	}
-	slices.SortStableFunc(all, func(a, b statefulStream) int { return strings.Compare(a.group, b.group) })
-	return slices.CompactFunc(all, func(a, b statefulStream) bool { return a.group == b.group }), nil
+	return all, nil
 }
 
-// streamsOf finds the stateful inputs of a config wherever they stand, as Benthos
+// statefulInputsOf finds the stateful inputs of a config wherever they stand, as Benthos
 // reads it: with the environment's variables, env before them.
-func streamsOf(text string, env map[string]string) (found []statefulStream, err error) {
+func statefulInputsOf(text string, env map[string]string) (inputs []statefulInput, err error) {
 	b := service.NewStreamBuilder()
 	b.SetEnvVarLookupFunc(lookup(env))
 	if err := b.SetYAML(text); err != nil {
 		return nil, err
 	}
-	err = b.WalkComponents(func(w *service.WalkedComponent) error {
+	return inputs, b.WalkComponents(func(w *service.WalkedComponent) error {
 		if w.ComponentType != "input" || w.Name != "stateful_kafka" {
 			return nil
 		}
@@ -98,11 +102,40 @@ func streamsOf(text string, env map[string]string) (found []statefulStream, err 
 			return err
 		}
 		if input.Settings.Group != "" {
-			found = append(found, statefulStream{input.Settings.Group, input.Settings.Topics})
+			inputs = append(inputs, statefulInput{input.Settings.Group, input.Settings.Topics, text, w.ConfigYAML()})
 		}
 		return nil
 	})
-	return found, err
+}
+
+// alone is the config of a stream that has this input and the resources of its file,
+// and nothing else.
+func (in statefulInput) alone() (string, error) {
+	var input, file yaml.Node
+	if err := errors.Join(yaml.Unmarshal([]byte(in.config), &input), yaml.Unmarshal([]byte(in.file), &file)); err != nil {
+		return "", err
+	}
+	if len(input.Content) != 1 || len(file.Content) != 1 {
+		return "", errors.New("the config is empty")
+	}
+	var output yaml.Node
+	if err := output.Encode(map[string]any{"drop": map[string]any{}}); err != nil {
+		return "", err
+	}
+	stream := yaml.Node{Kind: yaml.MappingNode}
+	add := func(name string, value *yaml.Node) {
+		stream.Content = append(stream.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)
+	}
+	add("input", input.Content[0])
+	add("output", &output)
+	pairs := file.Content[0].Content
+	for i := 0; i+1 < len(pairs); i += 2 { // as they are written: with placeholders
+		if strings.HasSuffix(pairs[i].Value, "_resources") {
+			add(pairs[i].Value, pairs[i+1])
+		}
+	}
+	text, err := yaml.Marshal(&stream)
+	return string(text), err
 }
 
 // lookup finds a variable in env, else in the environment.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lib/pq"
 	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
 	"gopkg.in/yaml.v3"
 
@@ -26,7 +27,7 @@ import (
 type beside struct {
 	file  string
 	group string // the other one
-	old   statefulStream
+	old   statefulInput
 	dsn   string // of the tables that users query
 	dir   string // of state
 	env   map[string]string
@@ -86,7 +87,7 @@ func newBeside(file, group, dsn, dir, brokers string) (*beside, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := streamsOf(text, b.env)
+	found, err := statefulInputsOf(text, b.env)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -216,7 +217,7 @@ func (b *beside) run(ctx context.Context, c *ucli.Context) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted: repeated, it goes on where it was")
 	}
-	if err := b.compare(ctx, db, brokers(c), c.App.Writer); err != nil {
+	if err := withKafka(c, func(client *kgo.Client) error { return b.compare(ctx, db, client, c.App.Writer) }); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.App.Writer, "To look closer: set search_path to %s. To let it take the place of %s: stop that, and repeat this with --%s --yes\n",

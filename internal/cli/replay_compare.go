@@ -9,8 +9,9 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/lib/pq"
+	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/tidemark-streams/tidemark/plugins"
+	statefulkafka "github.com/tidemark-streams/tidemark/plugins/stateful_kafka"
 )
 
 // shownDifferences is how many rows of each kind are printed of a table.
@@ -18,8 +19,8 @@ const shownDifferences = 3
 
 // compare prints how the rows of windows that are final in both streams differ, table by
 // table. Rows are those of one task, so the streams must have the same number of tasks.
-func (b *beside) compare(ctx context.Context, db *sql.DB, brokers []string, out io.Writer) error {
-	limit, err := b.final(ctx, db, brokers)
+func (b *beside) compare(ctx context.Context, db *sql.DB, client *kgo.Client, out io.Writer) error {
+	limit, err := b.final(ctx, db, client)
 	if err != nil {
 		return err
 	}
@@ -76,12 +77,12 @@ func (b *beside) show(ctx context.Context, db *sql.DB, out io.Writer, side, quer
 // it; null where none is. The new stream has come to the end of its topics: to its ledger
 // all is final, what really is its state tells. Where the old one has come to an end as
 // well, both have closed what was open in the same way.
-func (b *beside) final(ctx context.Context, db *sql.DB, brokers []string) (limit sql.NullString, err error) {
+func (b *beside) final(ctx context.Context, db *sql.DB, client *kgo.Client) (limit sql.NullString, err error) {
 	err = db.QueryRowContext(ctx, "select min(watermark)::text from "+ledgerTable+" where stream = $1", b.old.group).Scan(&limit)
 	if err != nil || !limit.Valid || limit.String == "infinity" {
 		return limit, err
 	}
-	committed, err := plugins.Committed(ctx, brokers, b.group)
+	committed, err := statefulkafka.Committed(ctx, client, b.group)
 	if err != nil {
 		return limit, err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
 
-	"github.com/tidemark-streams/tidemark/plugins"
+	statefulkafka "github.com/tidemark-streams/tidemark/plugins/stateful_kafka"
 )
 
 // replayFrom drops the state of streams and their rows from a time on, and orders their
@@ -33,7 +33,7 @@ func replayFrom(c *ucli.Context, from time.Time) error {
 	return withKafka(c, func(client *kgo.Client) error {
 		return withDB(c, func(db *sql.DB) error {
 			r := timedReplay{
-				stateReset{kafka: client, db: db, dir: dir, out: c.App.Writer, patience: memberPatience}, brokers(c), from,
+				stateReset{kafka: client, db: db, dir: dir, out: c.App.Writer, patience: memberPatience}, from,
 			}
 			return r.run(c.Context, streams)
 		})
@@ -42,20 +42,20 @@ func replayFrom(c *ucli.Context, from time.Time) error {
 
 // namedStreams are the streams of the groups that are to be replayed, whose files tell
 // what topics they read.
-func namedStreams(c *ucli.Context, dir string, groups []string) ([]statefulStream, error) {
+func namedStreams(c *ucli.Context, dir string, groups []string) ([]statefulInput, error) {
 	folder, err := streamFolder(c)
 	if err != nil {
 		return nil, err
 	}
-	all, err := statefulStreams(folder, map[string]string{
+	all, err := statefulInputs(folder, map[string]string{
 		"KAFKA_BROKERS": c.String(brokersName), "POSTGRES_DSN": c.String(dsnName), stateDirEnv: dir,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("streams of %s: %w", c.String(streamsName), err)
 	}
-	var named []statefulStream
+	var named []statefulInput
 	for _, g := range groups {
-		i := slices.IndexFunc(all, func(s statefulStream) bool { return s.group == g })
+		i := slices.IndexFunc(all, func(s statefulInput) bool { return s.group == g })
 		if i < 0 {
 			return nil, fmt.Errorf("no stream of %s has the consumer group %s: its file tells what it reads", c.String(streamsName), g)
 		}
@@ -67,11 +67,10 @@ func namedStreams(c *ucli.Context, dir string, groups []string) ([]statefulStrea
 // timedReplay replays streams from a time on.
 type timedReplay struct {
 	stateReset
-	brokers []string
-	from    time.Time
+	from time.Time
 }
 
-func (r timedReplay) run(ctx context.Context, streams []statefulStream) error {
+func (r timedReplay) run(ctx context.Context, streams []statefulInput) error {
 	var groups []string
 	for _, s := range streams {
 		groups = append(groups, s.group)
@@ -97,7 +96,7 @@ func (r timedReplay) run(ctx context.Context, streams []statefulStream) error {
 // refused, as with a reset: until the order is written, the changelog lacks what the
 // ledger knows of, and from then on it counts its rows behind those. Rows that are not
 // deleted are overwritten, unless they do not come again.
-func (r timedReplay) stream(ctx context.Context, s statefulStream) (done []string, err error) {
+func (r timedReplay) stream(ctx context.Context, s statefulInput) (done []string, err error) {
 	tasks, err := r.tasks(ctx, s.topics)
 	if err != nil {
 		return nil, err
@@ -112,7 +111,7 @@ func (r timedReplay) stream(ctx context.Context, s statefulStream) (done []strin
 	for _, step := range []func(context.Context, string) (string, error){
 		r.offsets, r.changelog, r.folder,
 		func(ctx context.Context, group string) (string, error) {
-			return "", plugins.Replay(ctx, r.brokers, group, tasks, r.from, written)
+			return "", statefulkafka.Replay(ctx, r.kafka, group, tasks, r.from, written)
 		},
 		r.laterRows,
 	} {
@@ -150,8 +149,8 @@ func (r timedReplay) tasks(ctx context.Context, topics []string) (int32, error) 
 // written is what is known of the rows of a stream's tasks: what the state says, while it is
 // there, and else the ledger, which may be told somewhat later. Emission and watermark must
 // be of the same word. An end of input, to the ledger, is no time.
-func (r timedReplay) written(ctx context.Context, group string) (map[int32]plugins.Written, error) {
-	committed, err := plugins.Committed(ctx, r.brokers, group)
+func (r timedReplay) written(ctx context.Context, group string) (map[int32]statefulkafka.Written, error) {
+	committed, err := statefulkafka.Committed(ctx, r.kafka, group)
 	if err != nil {
 		return nil, fmt.Errorf("read its state: %w", err)
 	}
@@ -164,10 +163,10 @@ func (r timedReplay) written(ctx context.Context, group string) (map[int32]plugi
 		return nil, fmt.Errorf("read its ledger: %w", err)
 	}
 	defer rows.Close()
-	written := map[int32]plugins.Written{}
+	written := map[int32]statefulkafka.Written{}
 	for rows.Next() {
 		var task int32
-		var w plugins.Written
+		var w statefulkafka.Written
 		var watermark sql.NullTime
 		if err := rows.Scan(&task, &w.Generation, &w.CommittedSeq, &watermark); err != nil {
 			return nil, fmt.Errorf("read its ledger: %w", err)

@@ -9,15 +9,18 @@ import (
 	ucli "github.com/urfave/cli/v2"
 )
 
-const groupName = "consumer-group"
+const (
+	groupName    = "consumer-group"
+	operatorName = "operator"
+)
 
 // stateCommand works on what the streams remember.
 func stateCommand() *ucli.Command {
 	return &ucli.Command{
 		Name:        "state",
-		Usage:       "Drop the state of the streams",
-		Description: "  tidemark state reset --yes",
-		Subcommands: []*ucli.Command{stateResetCommand()},
+		Usage:       "Show and drop what the streams remember",
+		Description: "  tidemark state list\n  tidemark state inspect --consumer-group tidemark-funnel --operator orders --key 53cdb2fc8bc7dce0b6741e2150273451\n  tidemark state reset --yes",
+		Subcommands: []*ucli.Command{stateListCommand(), stateInspectCommand(), stateResetCommand()},
 	}
 }
 
@@ -31,9 +34,21 @@ interrupted, repeat it.
 
    tidemark state reset --yes
    tidemark state reset --yes --consumer-group tidemark-gmv
-   tidemark state reset --yes --no-postgres       of streams that write elsewhere`,
-		Flags:  resetFlags(),
-		Action: reset,
+   tidemark state reset --yes --no-postgres       of streams that write elsewhere
+
+With --operator, only what that operator of one consumer group remembers is deleted, in one
+transaction per task. Offsets, rows and the other operators' state stay, so the next run
+goes on where the last one stopped: windows that were open start from zero, and events that
+a dedup or a join had seen count as new. "tidemark replay" computes everything anew instead.
+
+   tidemark state reset --yes --consumer-group tidemark-gmv --operator dedup`,
+		Flags: append(resetFlags(), &ucli.StringFlag{Name: operatorName, Usage: "drop the state of the operator with this label only"}),
+		Action: func(c *ucli.Context) error {
+			if c.IsSet(operatorName) {
+				return resetOperator(c)
+			}
+			return reset(c)
+		},
 	}
 }
 

@@ -153,3 +153,12 @@ func (f *FanOut) RestoreAccounts(lines []task.Line) {
 		b.RestoreAccounts(lines)
 	}
 }
+
+// Operators are those in the branches.
+func (f *FanOut) Operators() []task.Stage {
+	var all []task.Stage
+	for _, b := range f.branches {
+		all = append(all, b.Operators()...)
+	}
+	return all
+}

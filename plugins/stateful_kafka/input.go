@@ -16,10 +16,13 @@ import (
 )
 
 func init() {
-	service.MustRegisterBatchInput("stateful_kafka", spec(), func(conf *service.ParsedConfig, res *service.Resources) (service.BatchInput, error) {
+	service.MustRegisterBatchInput(inputName, spec(), func(conf *service.ParsedConfig, res *service.Resources) (service.BatchInput, error) {
 		return newInput(conf, res)
 	})
 }
+
+// inputName is what the input is called in configs.
+const inputName = "stateful_kafka"
 
 // input is the Benthos face of the tasks of one stream.
 type input struct {

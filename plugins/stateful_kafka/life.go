@@ -257,6 +257,7 @@ func (r *running) drive(ctx context.Context) (finished bool, err error) {
 
 func (l *life) transactionalID() string { return transactionalID(l.in.cfg.group, l.task) }
 
+// transactionalID is that of the writers of a task's changelog.
 func transactionalID(group string, task int32) string { return fmt.Sprintf("%s-%d", group, task) }
 
 // progressEvery is the time between two log lines about a restore.

@@ -24,14 +24,18 @@ type Written struct {
 
 // Committed is what the changelog of a stream knows of the rows of its tasks; tasks that
 // have committed nothing are not among them.
-func Committed(ctx context.Context, brokers []string, stream string) (map[int32]Written, error) {
-	last, err := changelog.Last(ctx, brokers, stream)
+func Committed(ctx context.Context, cl *kgo.Client, stream string) (map[int32]Written, error) {
+	tasks, err := Tasks(ctx, cl, stream)
 	if err != nil {
 		return nil, err
 	}
 	known := map[int32]Written{}
-	for p, m := range last {
-		if len(m.Checkpoint) == 0 {
+	for p := range tasks {
+		m, err := changelog.Last(ctx, logConfig(cl, stream, p))
+		if err != nil {
+			return nil, err
+		}
+		if m == nil || len(m.Checkpoint) == 0 {
 			continue
 		}
 		c, err := task.ReadCheckpoint(m.Checkpoint)
@@ -54,18 +58,13 @@ func Committed(ctx context.Context, brokers []string, stream string) (map[int32]
 // of their rows, by task, so that these stay.
 //
 // When it is interrupted, the changelog is deleted again before the next attempt.
-func Replay(ctx context.Context, brokers []string, stream string, tasks int32, from time.Time, written map[int32]Written) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
+func Replay(ctx context.Context, cl *kgo.Client, stream string, tasks int32, from time.Time, written map[int32]Written) error {
 	identity, err := changelog.Ensure(ctx, cl, stream, tasks)
 	if err != nil {
 		return err
 	}
 	for p := range tasks {
-		if err := order(ctx, brokers, stream, identity, p, event.TimeOf(from), written[p]); err != nil {
+		if err := order(ctx, cl, stream, identity, p, event.TimeOf(from), written[p]); err != nil {
 			return fmt.Errorf("task %d: %w", p, err)
 		}
 	}
@@ -73,16 +72,15 @@ func Replay(ctx context.Context, brokers []string, stream string, tasks int32, f
 }
 
 // order writes the order to replay for one task.
-func order(ctx context.Context, brokers []string, stream, identity string, p int32, from event.Time, w Written) error {
+func order(ctx context.Context, cl *kgo.Client, stream, identity string, p int32, from event.Time, w Written) error {
 	local, err := state.OpenLocal(vfs.NewMem(), "order", identity, minCache)
 	if err != nil {
 		return err
 	}
 	defer local.Close()
-	log, _, err := changelog.Open(ctx, changelog.Config{
-		Brokers: brokers, Topic: changelog.Topic(stream), Partition: p, TransactionalID: transactionalID(stream, p),
-		Local: local, Now: time.Now, After: w.Generation,
-	})
+	cfg := logConfig(cl, stream, p)
+	cfg.Local, cfg.After = local, w.Generation
+	log, _, err := changelog.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}

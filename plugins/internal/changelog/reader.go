@@ -3,9 +3,12 @@ package changelog
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 )
 
 // reader makes a client that reads the log, once.
@@ -38,11 +41,37 @@ func (l *Log) offset(ctx context.Context, list func(context.Context, ...string) 
 // broker that dies confirms a commit and may forget to carry it out. Then rows of that
 // generation are in the tables, and its number must not be given again.
 func (l *Log) aborted(ctx context.Context, from, end int64) (generation int64, err error) {
-	reader, err := l.reader(kgo.ReadUncommitted())
+	err = l.markers(ctx, kgo.ReadUncommitted(), from, end, func(m *Marker) { generation = max(generation, m.Generation) })
+	return generation, err
+}
+
+// markers calls fn for the markers from one offset to another, in their order.
+func (l *Log) markers(ctx context.Context, level kgo.IsolationLevel, from, end int64, fn func(*Marker)) error {
+	reader, err := l.reader(level)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer reader.Close()
-	err = l.scan(ctx, reader, from, end, func(m *Marker) { generation = max(generation, m.Generation) })
-	return generation, err
+	reader.AddConsumePartitions(map[string]map[int32]kgo.Offset{
+		l.cfg.Topic: {l.cfg.Partition: kgo.NewOffset().At(from)},
+	})
+	for from < end {
+		fetches := reader.PollRecords(ctx, loadRecords)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		for it := fetches.RecordIter(); !it.Done(); {
+			r := it.Next()
+			from = r.Offset + 1
+			if r.Offset >= end || r.Attrs.IsControl() || string(r.Key) != state.MarkerKey || len(r.Value) == 0 {
+				continue
+			}
+			m, err := ReadMarker(r.Value)
+			if err != nil {
+				return fmt.Errorf("offset %d: %w", r.Offset, err)
+			}
+			fn(m)
+		}
+	}
+	return nil
 }

@@ -79,6 +79,22 @@ func ensure(ctx context.Context, cl *kgo.Client, name string, partitions int32) 
 	}
 }
 
+// Partitions is how many partitions the changelog of a consumer group has, 0 where there
+// is none, and its identity. It makes nothing.
+func Partitions(ctx context.Context, cl *kgo.Client, group string) (n int32, identity string, err error) {
+	cluster, t, err := look(ctx, cl, Topic(group))
+	if err == nil {
+		err = kerr.ErrorForCode(t.ErrorCode)
+	}
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return 0, "", nil
+	case err != nil:
+		return 0, "", fmt.Errorf("changelog %s: %w", Topic(group), err)
+	}
+	return int32(len(t.Partitions)), cluster + "/" + kadm.TopicID(t.TopicID).String(), nil
+}
+
 // look asks for a topic and the cluster's id. It asks the broker: kadm answers from
 // the client's cache, in which a topic that was made anew has its old id.
 func look(ctx context.Context, cl *kgo.Client, name string) (cluster string, t kmsg.MetadataResponseTopic, err error) {

@@ -141,10 +141,10 @@ func (l listing) tasks(sizes bool) error {
 }
 
 func (l listing) topics() error {
-	return l.table("\nstream\ttask\ttopic\tcommitted\tstate\tend\tlag\t", func(w io.Writer, s *streamState, t *taskState) {
+	return l.table("\nstream\ttask\ttopic\tcommitted\tstate\tend\tlag\tnewest\t", func(w io.Writer, s *streamState, t *taskState) {
 		for _, p := range t.Topics {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t\n", s.Stream, t.Task, p.Topic,
-				orDash(p.Committed), orDash(p.State), orDash(p.End), orDash(p.Lag))
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.Stream, t.Task, p.Topic,
+				orDash(p.Committed), orDash(p.State), orDash(p.End), orDash(p.Lag), textOrDash(p.Newest))
 		}
 	})
 }

@@ -88,7 +88,7 @@ func TestStateListAfterARun(t *testing.T) {
 	}
 	fields := strings.Join(strings.Fields(out), " ")
 	for _, want := range []string{
-		"stream task owner lag offsets watermark generation seq keys bytes", "shop 0 none 0 ok 2026-01-05T12:", "stream task topic committed state end lag",
+		"stream task owner lag offsets watermark generation seq keys bytes", "shop 0 none 0 ok 2026-01-05T12:", "stream task topic committed state end lag newest",
 		"stream task operator keys bytes", "shop 0 dedup_1 ", "shop 1 orders ", "shop 1 hours ", "shop 1 days ", "nonesuch: no changelog yet",
 	} {
 		if !strings.Contains(fields, want) {

@@ -44,11 +44,12 @@ type taskOwner struct {
 
 // topicState is where a task stands in its partition of a topic.
 type topicState struct {
-	Topic     string `json:"topic"`
-	Committed *int64 `json:"committed"` // offset of the consumer group
-	State     *int64 `json:"state"`     // offset that the state belongs to
-	End       *int64 `json:"end"`       // offset behind the last record
-	Lag       *int64 `json:"lag"`
+	Topic     string  `json:"topic"`
+	Committed *int64  `json:"committed"` // offset of the consumer group
+	State     *int64  `json:"state"`     // offset that the state belongs to
+	End       *int64  `json:"end"`       // offset behind the last record
+	Lag       *int64  `json:"lag"`
+	Newest    *string `json:"newest"` // event time that was read
 }
 
 type operatorState struct {
@@ -229,6 +230,7 @@ func (p places) fill(t *taskState, s *statefulkafka.Standing, committed kadm.Off
 			for _, source := range s.Sources {
 				if source.Topic == topic && source.Partition == t.Task {
 					at.State, from = &source.Offset, &source.Offset
+					at.Newest = new(source.Seen.String())
 				}
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -33,6 +34,8 @@ type input struct {
 	// sample are operators that no task uses. They are made by the constructor, so that
 	// what is wrong with them is said before anything runs.
 	sample *tools
+	// defined is what the state of the operators depends on, the same for every task.
+	defined []task.Defined
 
 	mu       sync.Mutex // guards what follows
 	outage   outage
@@ -63,8 +66,16 @@ func newInput(conf *service.ParsedConfig, res *service.Resources) (*input, error
 		ended: make(chan struct{}), closed: make(chan struct{}), out: make(chan host.Batch),
 	}
 	in.hub.Open()
-	in.sample, err = in.newTools(state.NewMemory())
-	return in, err
+	if in.sample, err = in.newTools(state.NewMemory()); err != nil {
+		return nil, err
+	}
+	in.defined = in.sample.chain.Defined()
+	for _, d := range in.defined {
+		if i := slices.Index(cfg.dropState, d.Label); i >= 0 {
+			return nil, fmt.Errorf("%s.%d: the operator %q is there: its on_change: reset starts it afresh when it changes", fieldDropState, i, d.Label)
+		}
+	}
+	return in, nil
 }
 
 // newTools constructs the operators of one run, with their state in a store.

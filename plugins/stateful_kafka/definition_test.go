@@ -34,8 +34,8 @@ func (w *world) partly(conf string) {
 	s := w.start(conf, slowly(100*time.Millisecond))
 	time.Sleep(3 * time.Second)
 	healthy(w.T, s.stop())
-	if rows := s.rows(); len(rows) < 10 {
-		w.Fatalf("a dull test: %d rows", len(rows))
+	if len(s.rows()) == 0 {
+		w.Fatalf("a dull test: no rows")
 	}
 }
 

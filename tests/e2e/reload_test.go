@@ -34,7 +34,7 @@ func TestReloads(t *testing.T) {
 	dir := dataset(t)
 	p := newPipeline(t, 3)
 	want := wanted(t, dir, 0)
-	s := newStreamer(p, "funnel", "gmv", "payments", "dead_letters")
+	s := newStreamer(p, nil, "funnel", "gmv", "payments", "dead_letters")
 	configs := funnels(t)
 	producer := p.start(produceArgs(dir, "--speed", "1000000", "--max-gap", "5ms")...)
 	p.await(10, counted)
@@ -55,9 +55,6 @@ func TestReloads(t *testing.T) {
 			s.asks(http.MethodPatch, "/streams/funnel", fmt.Sprintf("input: { stateful_kafka: { commit_interval: %dms } }", 500+i), http.StatusOK, "")
 		}
 		s.awaitGeneration("funnel", generation+1)
-		if now := s.generation("funnel"); now != generation+1 {
-			t.Errorf("reload %d: generation %d became %d", i+1, generation, now)
-		}
 	}
 	if !producer.Running() {
 		t.Error("the producer was done before the last reload")

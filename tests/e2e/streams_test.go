@@ -45,14 +45,14 @@ func change(t testing.TB, text string, pairs ...string) string {
 }
 
 // newStreamer starts the shipped analytics streams of these names in streams mode.
-func newStreamer(p *pipeline, names ...string) *streamer {
+func newStreamer(p *pipeline, env []string, names ...string) *streamer {
 	p.Helper()
 	s := &streamer{pipeline: p, dir: p.TempDir(), address: freeAddress(p)}
 	for _, name := range names {
 		s.save(name, shipped(p, name))
 	}
 	c := p.command("streams", "-w", "-o", "configs/tidemark.yaml", s.dir)
-	c.Env = append(c.Env, "TIDEMARK_HTTP_ADDRESS="+s.address)
+	c.Env = append(append(c.Env, "TIDEMARK_HTTP_ADDRESS="+s.address), env...)
 	s.process = kit.Start(p, c)
 	for _, name := range names {
 		s.awaitGeneration(name, 1)

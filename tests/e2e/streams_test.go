@@ -51,7 +51,7 @@ func newStreamer(p *pipeline, env []string, names ...string) *streamer {
 	for _, name := range names {
 		s.save(name, shipped(p, name))
 	}
-	c := p.command("streams", "-w", "-o", "configs/tidemark.yaml", s.dir)
+	c := p.command("streams", "-w", "-o", debugging(p), s.dir)
 	c.Env = append(append(c.Env, "TIDEMARK_HTTP_ADDRESS="+s.address), env...)
 	s.process = kit.Start(p, c)
 	for _, name := range names {

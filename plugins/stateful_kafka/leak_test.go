@@ -90,11 +90,11 @@ func TestRebalancesLeaveNothing(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
 	inWorld(t, func(w *world) {
 		w.produce(shoppers(62, 3)...)
-		a := w.start(w.onDisk(dirs[0]), nil)
-		conf := w.onDisk(dirs[1])
+		conf, other := w.onDisk(dirs[0]), w.onDisk(dirs[1])
+		a := w.start(conf, nil)
 		w.leavesNothing(50, func() {
 			w.within(30*time.Second, "the first has all tasks", func() bool { return len(a.owns()) == 3 })
-			b := w.machine(1).start(conf, nil)
+			b := w.machine(1).start(other, nil)
 			w.within(30*time.Second, "the second has a task", func() bool { return begun(b) > 0 })
 			b.stop()
 			healthy(t, a, b)

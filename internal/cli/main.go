@@ -74,6 +74,9 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 	for _, c := range commands() {
 		opts = append(opts, service.CLIOptAddCommand(c))
 	}
+	if watches(args) {
+		go freeReplaced(ctx, args[min(2, len(args)):])
+	}
 	code, err := service.RunCLIToCode(ctx, opts...)
 	select {
 	case err = <-result:

@@ -47,7 +47,7 @@ func TestStateResetOperator(t *testing.T) {
 	}
 
 	out, err := s.resetOperator("hours", "--yes")
-	if err != nil || !strings.Contains(out, "shop, task 0: deleted 1 keys of operator hours\nshop, task 1: deleted 1 keys of operator hours\n") ||
+	if err != nil || !strings.Contains(out, "shop, task 0: deleted 9 keys of operator hours\nshop, task 1: deleted 9 keys of operator hours\n") ||
 		!strings.Contains(out, "start from zero") || !strings.Contains(out, "tidemark replay") {
 		t.Errorf("%v: %s", err, out)
 	}

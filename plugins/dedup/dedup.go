@@ -64,6 +64,15 @@ func New(cfg Config, store state.Store) *Dedup {
 // bucketsPerTTL: a key stays at most a 64th of TTL longer than it has to.
 const bucketsPerTTL = 64
 
+// Definition is what chunks depend on: what an id is, and how long a bucket.
+func (d *Dedup) Definition() task.Definition {
+	return task.Definition{
+		{Path: "processor", Text: "dedup"},
+		{Path: "key", Text: d.cfg.Key},
+		{Path: "ttl", Text: d.cfg.TTL.Text()},
+	}
+}
+
 // Bind checks that the events have the key.
 func (d *Dedup) Bind(in task.Shape) (task.Shape, error) {
 	d.delay = in.Delay

@@ -52,13 +52,18 @@ This is an operator: it stands in the `+"`processors`"+` of a stateful input, wh
 
 ### Delivery guarantees
 
-Within a task each key passes once for as long as it is remembered, in the order in which the task merges its partitions. An event without the key is invalid. Every event that comes in is accounted for as passed, duplicate, late or invalid.`).
+Within a task each key passes once for as long as it is remembered, in the order in which the task merges its partitions. An event without the key is invalid. Every event that comes in is accounted for as passed, duplicate, late or invalid.
+
+### Changes of a running stream
+
+The state depends on `+"`key` and `ttl`"+`: see `+"`on_change`"+`.`).
 		Field(service.NewStringField(fieldKey).
 			Description("The field that identifies an event.").
 			Example("event_id").
 			LintRule(`root = if this == "" { ["key: must name a field"] }`)).
 		Field(host.DurationField(fieldTTL, "The longest distance in event time between an event and its duplicate.").
 			Example("7d")).
+		Field(host.OnChangeField()).
 		LintRule(`root = if this.ttl.or("1s").string().re_match("`+zero+`") { ["ttl: must be longer than 0"] }`).
 		Example("Event ids", "Each event counts once, however often its producer sent it.", `
 input:

@@ -147,6 +147,15 @@ func (f *FanOut) Accounts() []task.Line {
 	return lines
 }
 
+// Defined are the operators in the branches that have state.
+func (f *FanOut) Defined() []task.Defined {
+	var list []task.Defined
+	for _, b := range f.branches {
+		list = append(list, b.Defined()...)
+	}
+	return list
+}
+
 // RestoreAccounts takes up the accounts of an earlier run.
 func (f *FanOut) RestoreAccounts(lines []task.Line) {
 	for _, b := range f.branches {

@@ -105,6 +105,26 @@ func New(cfg Config, store state.Store) *Join {
 	return j
 }
 
+// Definition is what anchors and held children depend on: which events there are, which
+// belong together, and which count.
+func (j *Join) Definition() task.Definition {
+	d := task.Definition{
+		{Path: "processor", Text: "join"},
+		{Path: "key", Text: j.cfg.Key},
+		{Path: "anchor", Text: j.cfg.Anchor},
+		{Path: "before", Text: j.cfg.Before.Text()},
+		{Path: "within", Text: j.cfg.Within.Text()},
+	}
+	for _, s := range j.cfg.Streams {
+		path := "streams." + s.Name
+		d = append(d, task.Part{Path: path + ".topic", Text: s.Topic})
+		if s.Where != nil {
+			d = append(d, task.Part{Path: path + ".where", Text: s.Where.Canonical()})
+		}
+	}
+	return d
+}
+
 // Bind checks the key and the conditions, and says what the joined rows look like.
 func (j *Join) Bind(in task.Shape) (task.Shape, error) {
 	j.delay = in.Delay

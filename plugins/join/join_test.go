@@ -377,3 +377,24 @@ func TestSkipped(t *testing.T) {
 		}
 	})
 }
+
+// TestStreamsOfOneSchema: children of two streams may share a schema, as JSON behind a
+// mapping does; their fields stand under the name of their own stream.
+func TestStreamsOfOneSchema(t *testing.T) {
+	cfg := config(10, 10)
+	cfg.Streams[1].Where = nil
+	d := tasktest.Op(t, New(cfg, state.NewMemory().Operator("join")))
+	for i, topic := range []string{"orders", "items", "payments"} {
+		r := row(topic, "a", 0, i, true)
+		r.Schema, r.Values = items, []event.Value{event.StringOf("a"), event.IntOf(int64(i))}
+		d.Add(r)
+	}
+	d.Cut()
+	var got []string
+	for _, r := range d.Sink.Rows {
+		got = append(got, r.Get("change").Str()+" "+r.Get("items.price").Key()+" "+r.Get("payments.price").Key())
+	}
+	if want := []string{"anchor  ", "items 1 ", "payments  2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

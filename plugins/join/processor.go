@@ -113,7 +113,11 @@ This is an operator: it stands in the `+"`processors`"+` of a stateful input. An
 
 ### Delivery guarantees
 
-Each child joins at most one anchor, once. Every event is accounted for as passed, held, duplicate, late, orphan or invalid; late, orphaned and invalid ones become dead letters. State is one entry per anchor for `+"`within`"+`, and one per held child for `+"`before`"+`, by event time.`).
+Each child joins at most one anchor, once. Every event is accounted for as passed, held, duplicate, late, orphan or invalid; late, orphaned and invalid ones become dead letters. State is one entry per anchor for `+"`within`"+`, and one per held child for `+"`before`"+`, by event time.
+
+### Changes of a running stream
+
+The state depends on every field of this operator: see `+"`on_change`"+`. What operators behind it read of the joined rows may change freely, as whole events are kept.`).
 		Field(service.NewStringField(fieldKey).Description("The field that anchor and children share.").Example("order_id").
 			LintRule(`root = if this == "" { ["key: must name a field"] }`)).
 		Field(service.NewStringField(fieldAnchor).Description("The topic of the anchor events.").Example("olist.orders").
@@ -125,6 +129,7 @@ Each child joins at most one anchor, once. Every event is accounted for as passe
 		).Description("The streams of children, by the name that they have in the joined rows.")).
 		Field(host.DurationField(fieldBefore, "How much earlier than its anchor a child may be.").Default("1h")).
 		Field(host.DurationField(fieldWithin, "How much later than its anchor a child may be.").Default("7d")).
+		Field(host.OnChangeField()).
 		LintRule(lintStreams).
 		Example("Orders with their items and payments", "Rows for a funnel of orders.", `
 input:

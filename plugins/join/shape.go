@@ -9,6 +9,7 @@ import (
 // which values of each stand in them.
 type shape struct {
 	anchor, child, joined *event.Schema
+	stream                string // of the child
 	fromAnchor, fromChild []int
 	change                bool
 	counts                []int // the streams whose counts stand in them
@@ -37,12 +38,15 @@ func (j *Join) changes() []string {
 // shape is what the rows look like that join an anchor with a child; c is nil for rows
 // without one.
 func (j *Join) shape(a, c *event.Schema, stream string) *shape {
+	if c == nil {
+		stream = ""
+	}
 	for i := range j.shapes {
-		if s := &j.shapes[i]; s.anchor == a && s.child == c {
+		if s := &j.shapes[i]; s.anchor == a && s.child == c && s.stream == stream {
 			return s
 		}
 	}
-	s := shape{anchor: a, child: c}
+	s := shape{anchor: a, child: c, stream: stream}
 	var fields []string
 	for i, f := range a.Fields {
 		if j.read.Has(f) {

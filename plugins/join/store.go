@@ -59,7 +59,7 @@ func (j *Join) Restore() error {
 		key, held := e.Key, e.Value
 		for i := range held {
 			if held[i].stream >= len(j.cfg.Streams) {
-				continue // the fingerprint guards against this
+				continue // the definition guards against this
 			}
 			j.timers.Set(held[i].row.Time.Add(j.cfg.Before).Add(j.delay), due{key, false})
 		}

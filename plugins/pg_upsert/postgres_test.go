@@ -327,19 +327,20 @@ func TestTableOfOneStream(t *testing.T) {
 	hub := host.HubOf(res)
 	d.connected(res, "table: dead_letter_events\nkey: [ topic, partition, offset ]\ntask_key: false\ncolumns: [ topic, partition, offset, reason ]")
 	d.connected(res, windowFields)
-	for name, one := range map[string]struct {
+	for _, one := range []struct {
+		name    string
 		run     host.TaskRun
 		refused bool
 	}{
-		"one that is new":            {host.TaskRun{Stream: "new", Generation: 1}, true},
-		"and tries again":            {host.TaskRun{Stream: "new", Generation: 2}, true},
-		"one that has rows already":  {host.TaskRun{Stream: "known", Generation: 9, CommittedSeq: 1}, false},
-		"the one whose rows are old": {host.TaskRun{Stream: "old", Task: 7, Generation: 1}, false},
+		{"one that is new", host.TaskRun{Stream: "new", Generation: 1}, true},
+		{"and tries again", host.TaskRun{Stream: "new", Generation: 2}, true},
+		{"one that has rows already", host.TaskRun{Stream: "known", Generation: 9, CommittedSeq: 1}, false},
+		{"the one whose rows are old", host.TaskRun{Stream: "old", Task: 7, Generation: 1}, false},
 	} {
 		d.exec("insert into windows (stream, task, seq, at, total) values ('old', 0, 1, '2018-01-01', 1) on conflict do nothing")
 		err := hub.Begin(t.Context(), one.run)
 		if (err != nil) != one.refused || one.refused && !strings.Contains(err.Error(), "`tidemark replay --as new`") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", one.name, err)
 		}
 	}
 	if err := hub.Err(); err == nil {

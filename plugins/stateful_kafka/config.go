@@ -37,6 +37,7 @@ const (
 	fieldCacheSize      = "cache_size"
 	fieldSessionTimeout = "session_timeout"
 	fieldProcessors     = "processors"
+	fieldDropState      = "drop_state"
 )
 
 type config struct {
@@ -49,6 +50,7 @@ type config struct {
 	stateDir       string
 	cacheSize      int64 // bytes
 	sessionTimeout time.Duration
+	dropState      []string // labels whose state may be dropped
 
 	// The rest is for tests.
 	fs       vfs.FS    // of the local stores
@@ -105,6 +107,9 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	}
 	if !groupName.MatchString(c.group) {
 		return c, fmt.Errorf("%s: %q names a topic and a folder too: letters, digits, '.', '_' and '-' only, 239 at most", fieldGroup, c.group)
+	}
+	if c.dropState, err = conf.FieldStringList(fieldDropState); err != nil {
+		return c, err
 	}
 	if c.stateDir, err = conf.FieldString(fieldStateDir); err != nil {
 		return c, err
@@ -203,6 +208,10 @@ With `+"`stop_at_end`"+` the input reads to the end offsets that it finds at its
 
 A message costs Benthos and the outputs many times what a row costs a task. With `+"`rows_per_message`"+` above 1, a message carries up to that many rows of one operator, and the metadata of the last of them; as bytes it is a JSON array of the objects that single messages would hold. `+"`pg_upsert`"+` takes such messages as they are, with the same rows in the same tables as otherwise, and `+"`switch`"+` can tell them apart by their metadata. Bloblang does not look inside and finds every field null: leave it at 1 where a processor, or a condition of an output, reads fields of a row, or where an output writes one message for each row. Dead letters are always messages of their own.
 
+### Changes of a running stream
+
+State belongs to the label of its operator: a stream whose config changes, by a reload or a restart, goes on with the state of all operators that it still has; give each a label, since without one it is named by its place. What comes before and behind operators (decoders, mappings, conditions of outputs, the outputs themselves) may change freely, and what was counted before stays counted. An operator that is new starts empty. One whose own definition has changed keeps the stream from starting, unless its `+"`on_change`"+` is `+"`reset`"+`; so does one that is gone, unless `+"`drop_state`"+` names it. The state is whole in either case: the former config goes on with it.
+
 ### Delivery guarantees
 
 The state of a task is committed every `+"`commit_interval`"+`, in one Kafka transaction with the consumed offsets, to the compacted topic `+"`<consumer_group>-changelog`"+`, after the outputs have taken everything that follows from it. `+"`state_dir`"+` holds a copy. So no crash, rebalance or pause loses an event or counts one twice in the state. What a run had emitted and not committed is emitted again by the next one: an output that keeps a ledger (`+"`pg_upsert`"+`) withdraws the former, and its rows are exactly-once; other outputs see rows at least once. A message that an output refuses ends the run of its task, which starts again from its last commit.
@@ -231,6 +240,7 @@ Processes of the same `+"`consumer_group`"+` share the tasks, also on several ma
 				LintRule(`root = if !this.string().trim().re_match("(?i)^[0-9.,]+ ?([kmgtpe]i?b?|b)?$") { ["%q is not a size such as 64MiB".format(this)] }`).Advanced(),
 			host.DurationField(fieldSessionTimeout, "How long the process may be silent before its tasks are given to others. A process that comes back within that time has its tasks again at once.").Default("10s").Advanced(),
 			host.DurationField(fieldCommitInterval, "The time between two commits. Under load a task commits after 200,000 records in any case, as what they have changed stays in memory until then.").Default("1s").Advanced(),
+			service.NewStringListField(fieldDropState).Description("Labels of operators that are gone from `processors`, and whose state goes with them, for ever. Without its name here, the state of an operator that is gone keeps the stream from starting: it may just have got another label. Once the state is dropped the name does nothing.").Default([]any{}).Advanced(),
 			service.NewProcessorListField(fieldProcessors).Description("Operators and processors, run once per task.").Default([]any{}),
 		).
 		LintRule(lintAll).

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
@@ -17,12 +18,13 @@ type place struct {
 	offsets    map[string]int64 // of the next record, by topic
 	checkpoint *task.Checkpoint // of the last commit; nil where there was none
 	ordered    bool             // it is the order to replay
+	fit        *task.Fit        // of the state and the operators
 }
 
 // begin is the hook of the transaction that begins a generation. Only a member of
 // the group can begin one, as the transaction carries the group's metadata, and only
-// where state, topics and committed offsets belong together.
-func (l *life) begin(ctx context.Context, cl *kgo.Client, last *changelog.Marker) (*place, error) {
+// where state, operators, topics and committed offsets belong together.
+func (l *life) begin(ctx context.Context, cl *kgo.Client, last *changelog.Marker, local *state.Local) (*place, error) {
 	if err := l.sameTopics(ctx); err != nil {
 		return nil, err
 	}
@@ -33,7 +35,23 @@ func (l *life) begin(ctx context.Context, cl *kgo.Client, last *changelog.Marker
 	if err := l.agree(ctx, at); err != nil {
 		return nil, err
 	}
+	if at.fit, err = l.fits(local); err != nil {
+		return nil, err
+	}
 	return at, l.offsets(at.offsets, noteNone)(ctx, cl)
+}
+
+// fits makes sure that the state is of the operators that there are.
+func (l *life) fits(local *state.Local) (*task.Fit, error) {
+	fit, err := task.FitTo(local, l.in.defined, l.in.cfg.dropState)
+	var misfit *task.Misfit
+	if errors.As(err, &misfit) {
+		return nil, refuse("consumer group %s, task %d: %w", l.in.cfg.group, l.task, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errState, err)
+	}
+	return fit, nil
 }
 
 // sameTopics makes sure that the topics are those that were found at the start.

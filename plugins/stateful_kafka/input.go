@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -30,23 +32,28 @@ type input struct {
 	conf *service.ParsedConfig
 	log  *service.Logger
 	hub  *host.Hub
+	line *line
 	// cache is shared by the tasks' local stores.
 	cache *state.Cache
 
 	// sample are operators that no task uses. They are made by the constructor, so that
 	// what is wrong with them is said before anything runs.
 	sample *tools
+	// defined is what the state of the operators depends on, the same for every task.
+	defined []task.Defined
 
-	mu       sync.Mutex // guards what follows
-	outage   outage
-	cluster  *cluster
-	instance *group.Instance // of a static member, nil for others
-	tasks    *tasks
-	stop     context.CancelFunc
-	helpers  sync.WaitGroup
+	instance atomic.Pointer[group.Instance] // of a static member, nil for others
+
+	mu      sync.Mutex // guards what follows
+	outage  outage
+	cluster *cluster
+	tasks   *tasks
+	stop    context.CancelFunc
+	helpers sync.WaitGroup
 
 	ended  chan struct{} // closed when a bounded run is over
-	closed chan struct{} // closed by Close
+	closed chan struct{} // closed when Close begins
+	gone   chan struct{} // closed when it is done
 	out    chan host.Batch
 }
 
@@ -63,12 +70,20 @@ func newInput(conf *service.ParsedConfig, res *service.Resources) (*input, error
 		return nil, err
 	}
 	in := &input{
-		cfg: cfg, conf: conf, log: res.Logger(), hub: host.HubOf(res), cache: state.NewCache(cfg.cacheSize),
-		ended: make(chan struct{}), closed: make(chan struct{}), out: make(chan host.Batch),
+		cfg: cfg, conf: conf, log: res.Logger(), hub: host.HubOf(res), line: lineOf(res), cache: state.NewCache(cfg.cacheSize),
+		ended: make(chan struct{}), closed: make(chan struct{}), gone: make(chan struct{}), out: make(chan host.Batch),
 	}
 	in.hub.Open()
-	in.sample, err = in.newTools(state.NewMemory())
-	return in, err
+	if in.sample, err = in.newTools(state.NewMemory()); err != nil {
+		return nil, err
+	}
+	in.defined = in.sample.chain.Defined()
+	for _, d := range in.defined {
+		if i := slices.Index(cfg.dropState, d.Label); i >= 0 {
+			return nil, fmt.Errorf("%s.%d: the operator %q is there: its on_change: reset starts it afresh when it changes", fieldDropState, i, d.Label)
+		}
+	}
+	return in, nil
 }
 
 // newTools constructs the operators of one run, with their state in a store.
@@ -96,6 +111,9 @@ func (in *input) Connect(ctx context.Context) error {
 	if in.tasks != nil {
 		return nil
 	}
+	if err := in.line.turn(ctx, in); err != nil {
+		return err
+	}
 	err := in.outage.bridge(ctx, func() (err error) {
 		in.cluster, err = connect(ctx, in.cfg, in.log)
 		return err
@@ -116,10 +134,14 @@ func (in *input) Connect(ctx context.Context) error {
 func (in *input) join() (err error) {
 	id := in.cfg.instance
 	if id == "" && in.cfg.stateDir != "" {
-		if in.instance, err = group.TakeInstance(filepath.Join(in.cfg.stateDir, in.cfg.group)); err != nil {
-			return refuse("%s: %w", fieldStateDir, err)
+		i := in.instance.Load() // from the input before, or of an attempt before
+		if i == nil {
+			if i, err = group.TakeInstance(filepath.Join(in.cfg.stateDir, in.cfg.group)); err != nil {
+				return refuse("%s: %w", fieldStateDir, err)
+			}
+			in.instance.Store(i)
 		}
-		id = in.instance.ID()
+		id = i.ID()
 	}
 	if in.tasks, err = joinGroup(in, in.cluster, id); err != nil {
 		return refuse("%s: %w", fieldGroup, err)
@@ -137,14 +159,17 @@ func (in *input) join() (err error) {
 	return nil
 }
 
-// fail stops the stream for good. What befalls an input that is closed already, as
-// when its successor fences it during a reload, is no failure of the stream, whose
-// hub the two share.
+// fail stops the stream for good. What befalls an input that is closed already, or has
+// a successor which fences it, is no failure of the stream, whose hub the two share.
 func (in *input) fail(err error) {
 	select {
 	case <-in.closed:
 		in.log.Warnf("After its end: %v", err)
 	default:
+		if in.line.over(in) {
+			in.log.Warnf("After another has taken its place: %v", err)
+			return
+		}
 		in.hub.Fail(err)
 	}
 }
@@ -189,6 +214,7 @@ func (in *input) Close(ctx context.Context) error {
 	default:
 		close(in.closed)
 	}
+	defer in.line.leave(in)
 	errs := []error{in.sample.ops.Close(ctx)}
 	if in.tasks != nil {
 		in.stop()
@@ -196,8 +222,8 @@ func (in *input) Close(ctx context.Context) error {
 		in.helpers.Wait()
 		in.cluster.close()
 	}
-	if in.instance != nil {
-		errs = append(errs, in.instance.Release())
+	if i := in.instance.Load(); i != nil {
+		errs = append(errs, i.Release())
 	}
 	return errors.Join(errs...)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -158,7 +160,7 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 		TransactionalID: l.transactionalID(), Local: store.Local, KgoOpts: l.cluster.options(),
 		Now: time.Now, Progress: l.progress(),
 		Begin: func(ctx context.Context, cl *kgo.Client, last *changelog.Marker) (err error) {
-			at, err = l.begin(ctx, cl, last)
+			at, err = l.begin(ctx, cl, last, store.Local)
 			return err
 		},
 	})
@@ -166,6 +168,9 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 		return false, err
 	}
 	defer log.Close()
+	if err := at.fit.Apply(store.Local); err != nil {
+		return false, fmt.Errorf("%w: %w", errState, err)
+	}
 	tools, err := l.in.newTools(store.Local)
 	if err != nil {
 		return false, refuse("%w", err)
@@ -175,6 +180,9 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	r, err := l.resume(at, log, last, store, tools)
 	if err != nil {
 		return false, err
+	}
+	if labels := slices.Concat(at.fit.Reset, at.fit.Dropped); tell && len(labels) > 0 {
+		l.log.Warnf("Task %d: with its next commit the state of %s is dropped", l.task, strings.Join(labels, ", "))
 	}
 	if tell {
 		l.log.Infof("Task %d: generation %d goes on behind emission %d, restored in %v",
@@ -215,6 +223,7 @@ func (l *life) resume(at *place, log *changelog.Log, last *changelog.Marker, sto
 		k.last = *last
 	}
 	if at.checkpoint != nil {
+		at.checkpoint.Lines = at.fit.Forget(at.checkpoint.Lines)
 		if err := t.Resume(at.checkpoint); err != nil {
 			return nil, fmt.Errorf("%w: %w", errState, err)
 		}

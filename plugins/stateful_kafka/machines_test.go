@@ -264,6 +264,11 @@ func (s *stream) owns() []int32 {
 	if in == nil {
 		return nil
 	}
+	return in.owns()
+}
+
+// owns are the tasks of an input.
+func (in *input) owns() []int32 {
 	in.mu.Lock()
 	ts := in.tasks
 	in.mu.Unlock()

@@ -240,8 +240,8 @@ func (p *simProcess) bury() {
 	p.in.mu.Lock()
 	defer p.in.mu.Unlock()
 	ts := p.in.tasks
-	if p.in.instance != nil {
-		_ = p.in.instance.Release() // as the operating system does
+	if i := p.in.instance.Load(); i != nil {
+		_ = i.Release() // as the operating system does
 	}
 	if ts == nil {
 		return

@@ -185,7 +185,8 @@ const leaveTimeout = 5 * time.Second
 // close ends all tasks and the membership. Others are told, so that they take over
 // at once. A process that was alone says nothing: its successor under the same
 // instance id, if it comes within the session timeout, has the tasks at once, where
-// a group that has become empty lets its first member wait.
+// a group that has become empty lets its first member wait. One whose successor has
+// taken its place has no membership to end.
 func (ts *tasks) close() {
 	ts.mu.Lock()
 	ts.closing = true
@@ -196,7 +197,7 @@ func (ts *tasks) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	alone, err := ts.member.Alone(ctx)
-	if err != nil || alone && ts.in.instance != nil && !ts.in.cfg.stopAtEnd {
+	if err != nil || ts.in.line.over(ts.in) || alone && ts.in.instance.Load() != nil && !ts.in.cfg.stopAtEnd {
 		ts.member.Close()
 		return
 	}

@@ -107,6 +107,7 @@ func (w *world) produce(records ...*kgo.Record) {
 type stream struct {
 	w       *world
 	in      atomic.Pointer[input]
+	make    func() (*input, error) // the input once more, as a reload does
 	hub     *host.Hub
 	monitor *host.Monitor
 	log     *logged
@@ -162,7 +163,7 @@ func (w *world) start(input string, take taker) *stream {
 }
 
 // start runs a stream on a machine.
-func (p *machine) start(input string, take taker) *stream {
+func (p *machine) start(text string, take taker) *stream {
 	w := p.w
 	w.Helper()
 	s := &stream{w: w, log: &logged{}, done: make(chan struct{}), take: take}
@@ -179,28 +180,32 @@ func (p *machine) start(input string, take taker) *stream {
 				return nil, err
 			}
 		}
-		in, err := newInput(conf, res)
-		if err != nil {
-			return nil, err
+		s.make = func() (*input, error) {
+			in, err := newInput(conf, res)
+			if err != nil {
+				return nil, err
+			}
+			if in.cfg.stateDir != "" {
+				in.cfg.fs, in.cfg.instance = p.disk, p.name
+			}
+			in.cfg.client = append([]kgo.Opt{kgo.Dialer(p.dial)}, w.opts...)
+			return in, nil
 		}
-		if in.cfg.stateDir != "" {
-			in.cfg.fs, in.cfg.instance = p.disk, p.name
-		}
-		in.cfg.client = append([]kgo.Opt{kgo.Dialer(p.dial)}, w.opts...)
+		in, err := s.make()
 		s.in.Store(in)
-		return in, nil
+		return in, err
 	}); err != nil {
 		w.Fatal(err)
 	}
 	b := env.NewStreamBuilder()
 	b.SetPrintLogger(s.log)
-	if !strings.Contains(input, "consumer_group") {
-		input += "\nconsumer_group: test"
+	if !strings.Contains(text, "consumer_group") {
+		text += "\nconsumer_group: test"
 	}
-	if !strings.Contains(input, "seed_brokers") {
-		input += "\nseed_brokers: [ localhost:9092 ]"
+	if !strings.Contains(text, "seed_brokers") {
+		text += "\nseed_brokers: [ localhost:9092 ]"
 	}
-	conf := "kafka_in_memory:\n  " + strings.ReplaceAll(strings.TrimSpace(input), "\n", "\n  ")
+	conf := "kafka_in_memory:\n  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")
 	if err := errors.Join(b.AddInputYAML(conf), b.SetLoggerYAML("level: INFO"), b.AddBatchConsumerFunc(s.consume)); err != nil {
 		w.Fatalf("%s: %v", conf, err)
 	}

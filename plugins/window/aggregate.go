@@ -232,3 +232,6 @@ func (a *accumulator) result(g *Aggregate) event.Value {
 	}
 	return a.value
 }
+
+// orders tells whether the aggregate goes by the order of events.
+func (a Aggregate) orders() bool { return a.Kind == First || a.Kind == Last || a.Kind == Collect }

@@ -222,7 +222,11 @@ This is an operator: it stands in the `+"`processors`"+` of a stateful input.
 
 ### Delivery guarantees
 
-The last row of a window is the same for any batch size and any order of arrival within the watermark's bounds. Every event is accounted for as passed (counted), late or invalid; an event that does not fit an aggregate, such as text in a sum, is invalid and counts in none of them. State is one entry per open window and group.`).
+The last row of a window is the same for any batch size and any order of arrival within the watermark's bounds. Every event is accounted for as passed (counted), late or invalid; an event that does not fit an aggregate, such as text in a sum, is invalid and counts in none of them. State is one entry per open window and group.
+
+### Changes of a running stream
+
+The state depends on `+"`type`, `size`, `slide`, `offset`, `where`, `group_by`, `aggregates`"+` and, where an aggregate goes by it, `+"`event_id`"+`: see `+"`on_change`. `emit`"+` may change freely. `+"`allowed_lateness`"+` may become shorter; were it longer, or held the operators before events back for longer than they did, an event for a window that has closed would begin it anew and replace its row, so that is a change as well.`).
 		Fields(
 			service.NewStringAnnotatedEnumField(fieldType, map[string]string{
 				typeTumbling: "windows follow one another",
@@ -240,6 +244,7 @@ The last row of a window is the same for any batch size and any order of arrival
 				emitUpdate: "whenever a window has changed",
 				emitClose:  "once, when it closes",
 			}).Description("When windows are emitted.").Default(emitUpdate),
+			host.OnChangeField(),
 			service.NewStringField(fieldID).Description("The field that orders events of the same time, for first, last and collect.").Default("event_id").Advanced(),
 		).
 		LintRule(lintFields).

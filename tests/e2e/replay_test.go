@@ -192,3 +192,24 @@ func TestOffsetsSetByHand(t *testing.T) {
 	p.consume()
 	p.expect(want)
 }
+
+// TestTruncatedTables: rows deleted under a stream come back as far as their windows are
+// open; the others do not, and a line says so and names the command that computes them.
+func TestTruncatedTables(t *testing.T) {
+	dir := dataset(t)
+	p := newPipeline(t, 3)
+	p.produce(dir, "--limit", "2000")
+	p.consume()
+	before := p.count("select count(*) from funnel_windows")
+	p.run("db", "truncate", "--yes")
+	out := p.consume().Output()
+	if !strings.Contains(out, "Table tidemark_tasks knows nothing of task 0 of tidemark-funnel") || !strings.Contains(out, "`tidemark replay`") {
+		t.Error("nobody says that rows do not come again")
+	}
+	if n := p.count("select count(*) from funnel_windows"); n == 0 || n >= before {
+		t.Errorf("%d of %d windows have come again: want those that were open", n, before)
+	}
+	p.run("replay", "--yes")
+	p.consume()
+	p.expect(wanted(t, dir, 2000))
+}

@@ -121,6 +121,9 @@ func (p *Process) Signal(t testing.TB, sig os.Signal) {
 	}
 }
 
+// PID is the child's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Running says whether the child has not ended yet.
 func (p *Process) Running() bool {
 	select {

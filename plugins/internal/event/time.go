@@ -5,6 +5,7 @@ package event
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -63,6 +64,31 @@ func (t Time) String() string {
 
 // Std is the span as a time.Duration.
 func (d Duration) Std() time.Duration { return time.Duration(d) * time.Millisecond }
+
+// Text is the shortest form that ParseDuration reads: 7d, 1d12h, 1h30m, 90ms.
+func (d Duration) Text() string {
+	days, rest := d/Day, (d % Day).Std()
+	if d < 0 || days == 0 {
+		return short(d.Std())
+	}
+	text := strconv.FormatInt(int64(days), 10) + "d"
+	if rest == 0 {
+		return text
+	}
+	return text + short(rest)
+}
+
+// short leaves out the minutes and seconds that are none.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
 
 // ParseDuration reads a Go duration in which a leading number of days may stand:
 // 90s, 1h30m, 7d, 1d12h, 0.5d. The smallest unit is the millisecond; the longest

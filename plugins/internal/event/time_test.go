@@ -116,3 +116,21 @@ func TestTimeString(t *testing.T) {
 		t.Errorf("a time before 1970 is truncated to %d, want -2", got)
 	}
 }
+
+// TestDurationText: the text of a duration is short, and reads as the duration.
+func TestDurationText(t *testing.T) {
+	for text, d := range map[string]Duration{
+		"0s": 0, "1ms": 1, "90ms": 90, "1s": Second, "1.5s": 1500, "1m": Minute, "1m30s": 90 * Second, "1h": Hour, "1h30m": 90 * Minute,
+		"1h0m1s": Hour + Second, "1d": Day, "7d": 7 * Day, "1d12h": 36 * Hour, "1d1ms": Day + 1, "10m": 10 * Minute, "20h": 20 * Hour,
+	} {
+		if got := d.Text(); got != text {
+			t.Errorf("%d ms is %s, want %s", d, got, text)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		d := Duration(rapid.Int64Range(-1<<42, 1<<42).Draw(t, "ms"))
+		if got, err := ParseDuration(d.Text()); err != nil || got != d {
+			t.Fatalf("%d ms is %s, which is %d ms, %v", d, d.Text(), got, err)
+		}
+	})
+}

@@ -111,3 +111,30 @@ func TestMeansWhatBloblangMeans(t *testing.T) {
 		}
 	})
 }
+
+// TestCanonical: conditions that differ in their spaces alone are the same, others not.
+func TestCanonical(t *testing.T) {
+	canonical := func(text string) string {
+		t.Helper()
+		e, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e.Canonical()
+	}
+	want := canonical(`this.a == "x  y" && !["b", "c"].contains(this.d)`)
+	if got := canonical("this.a==\"x  y\"\n  &&\t! [\"b\",\"c\"] . contains( this.d )"); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for _, other := range []string{`this.a == "x y" && !["b", "c"].contains(this.d)`, `this.a == "x  y" && !["b"].contains(this.d)`} {
+		if canonical(other) == want {
+			t.Errorf("%s is %s", other, want)
+		}
+	}
+	if again := canonical(want); again != want {
+		t.Errorf("%s, want %s", again, want)
+	}
+	if got := (*Expr)(nil).Canonical(); got != "" {
+		t.Error(got)
+	}
+}

@@ -27,6 +27,21 @@ type Expr struct {
 // String is the text that was parsed.
 func (e *Expr) String() string { return e.text }
 
+// Canonical is the text with one space between its tokens, so that conditions which
+// differ in their spaces alone are the same; empty for nil.
+func (e *Expr) Canonical() string {
+	if e == nil {
+		return ""
+	}
+	p := &parser{text: e.text}
+	_ = p.lex() // it was parsed before
+	var words []string
+	for _, t := range p.tokens[:len(p.tokens)-1] {
+		words = append(words, t.text)
+	}
+	return strings.Join(words, " ")
+}
+
 // Parse reads a condition. Its errors name the place and what was expected.
 func Parse(text string) (*Expr, error) {
 	p := &parser{text: text}

@@ -119,6 +119,13 @@ func writeID(dir string) (string, error) {
 // ID is the id of the place.
 func (i *Instance) ID() string { return i.id }
 
+// Pass gives the place to another holder in this process, and makes Release do nothing;
+// nil where it was released before.
+func (i *Instance) Pass() (heir *Instance) {
+	i.release.Do(func() { heir = &Instance{id: i.id, lock: i.lock} })
+	return heir
+}
+
 // Release frees the place. Once is enough.
 func (i *Instance) Release() (err error) {
 	i.release.Do(func() { err = i.lock.Close() })

@@ -190,3 +190,30 @@ func TestInstancesOfProcesses(t *testing.T) {
 		t.Errorf("the first place is still taken: got %s", slot)
 	}
 }
+
+// TestPass: a place that was passed on is its heir's to free.
+func TestPass(t *testing.T) {
+	dir := t.TempDir()
+	in := take(t, dir)
+	heir := in.Pass()
+	if heir == nil || heir.ID() != in.ID() || in.Pass() != nil {
+		t.Fatalf("%v is passed on as %v", in, heir)
+	}
+	if err := in.Release(); err != nil {
+		t.Fatal(err)
+	}
+	other := take(t, dir)
+	if other.ID() == heir.ID() {
+		t.Error("a place that was passed on is free")
+	}
+	for _, i := range []*Instance{heir, other} {
+		if err := i.Release(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again := take(t, dir); again.ID() != heir.ID() {
+		t.Error("the heir does not free its place")
+	} else if err := again.Release(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -354,10 +354,9 @@ func (m *Member) goodbye(ctx context.Context) error {
 		defer cancel()
 	}
 	member := kmsg.NewLeaveGroupRequestMember()
-	if member.InstanceID = instance; instance == nil {
-		member.MemberID = id
-	}
-	if err := m.leave(ctx, member); err != nil && !errors.Is(err, kerr.UnknownMemberID) {
+	// With both, a later process of the same instance id keeps the membership that it has.
+	member.InstanceID, member.MemberID = instance, id
+	if err := m.leave(ctx, member); err != nil && !errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.FencedInstanceID) {
 		return fmt.Errorf("leave group %s: %w", m.cfg.Group, err)
 	}
 	return nil

@@ -49,7 +49,11 @@ func MustRegisterOperator(name string, spec *service.ConfigSpec, ctor OperatorCo
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", label, err)
 			}
-			b.native[at] = task.Stage{Label: label, Op: op}
+			reset, err := resets(conf)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", label, err)
+			}
+			b.native[at] = task.Stage{Label: label, Op: op, Reset: reset}
 			return hosted{}, nil
 		case len(path) > 0: // only `tidemark test` makes processors that stand nowhere
 			return nil, fmt.Errorf("%s: a stateful operator belongs in the field processors of a stateful input (input.stateful_kafka.processors), not in %s",

@@ -16,6 +16,9 @@ type Change struct{ Key, Value []byte }
 func (l *Local) Changes() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		l.uncommitted = true
+		if !l.handOutDrops(yield) {
+			return
+		}
 		for pass := range 2 { // encoding a row may file its schema, in a table that had its turn
 			for _, s := range l.tables {
 				if !s.table.Changes(pass > 0, func(key, value []byte) bool {
@@ -44,6 +47,7 @@ const (
 func (l *Local) Apply(marker []byte) error {
 	l.marker, l.uncommitted = marker, false
 	l.commits++
+	l.committedDrops()
 	for _, s := range l.tables {
 		s.table.Committed()
 	}
@@ -68,7 +72,10 @@ func (l *Local) Write() error {
 	}
 	b := l.db.NewBatchWithSize(l.batchSize())
 	defer b.Close()
-	var err error
+	err := l.writeDrops(b)
+	if err != nil {
+		return err
+	}
 	for _, s := range l.tables {
 		s.table.Shelve(func(key, value []byte) bool {
 			err = set(b, s.stored(key), value)
@@ -81,7 +88,7 @@ func (l *Local) Write() error {
 	if err := l.load(b, l.marker); err != nil {
 		return err
 	}
-	l.marker, l.commits, l.handed = nil, 0, 0
+	l.marker, l.commits, l.handed, l.drops = nil, 0, 0, nil
 	for _, s := range l.tables {
 		s.table.Shelved()
 	}
@@ -93,6 +100,9 @@ func (l *Local) Write() error {
 // has to grow doubles.
 func (l *Local) batchSize() int {
 	size := len(keyMarker) + len(l.marker) + 2*batchOverhead
+	for _, d := range l.drops {
+		size += 2 * (len(d.prefix) + batchOverhead)
+	}
 	for _, s := range l.tables {
 		keys, bytes := s.table.Unshelved()
 		size += bytes + keys*(len(s.prefix)+batchOverhead)

@@ -32,6 +32,7 @@ type Local struct {
 	tables  []*shelf
 	reader  *pebble.Iterator // of what was written last; nil before it is asked
 	flushed <-chan struct{}  // closed when that has come to a file; nil where the reader knows
+	drops   []drop           // labels that were dropped, until the store is written
 
 	// The commits that are not written yet: their number, the bytes that were handed out
 	// for them, and the marker of the last one.
@@ -243,6 +244,9 @@ func (l *Local) unread() (err error) {
 
 // Each calls fn for every key of the table, in their order.
 func (s *shelf) Each(fn func(key, value []byte) error) (err error) {
+	if s.local.dropped(s.prefix) {
+		return nil
+	}
 	it, err := s.local.db.NewIter(&pebble.IterOptions{LowerBound: s.prefix, UpperBound: after(s.prefix)})
 	if err != nil {
 		return err

@@ -26,18 +26,23 @@ func (intCodec) Value(_ string, b []byte) (int, error) {
 }
 
 // TestLocalKeepsWhatWasCommitted puts, deletes, evicts, hands out changes, commits,
-// writes and ends at random: a table always answers like the model, and after an end
-// like the model of the commit that the marker names. That is the last one, unless
-// something changed after it.
+// writes, ends and drops labels at random: a table always answers like the model, and
+// after an end like the model of the commit that the marker names. That is the last one,
+// unless something changed after it. What is handed out makes the same of a changelog.
 func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fs := vfs.NewMem()
 		var local *Local
 		var tables []*Table[string, int]
-		open := func() {
+		open := func(drop ...string) {
 			var err error
 			if local, err = OpenLocal(fs, "state", "it", 1<<20); err != nil {
 				t.Fatal(err)
+			}
+			for _, label := range drop {
+				if err := local.Drop(label); err != nil {
+					t.Fatal(err)
+				}
 			}
 			tables = []*Table[string, int]{
 				NewTable(local.Operator("a"), "x", intCodec{}).Cached(),
@@ -58,6 +63,16 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 		marker, clean := "", true   // of the last commit; whether nothing has changed since
 		touched := false            // something has changed since the changes were handed out
 		commits := map[string][]map[string]int{"": clones(now)}
+		logs := map[string]map[string]string{"": {}} // what the changelog has at each commit
+		var log map[string]string                    // and with what is handed out
+		handOut := func() {
+			log = maps.Clone(logs[marker])
+			for k, v := range local.Changes() {
+				if log[string(k)] = string(v); v == nil {
+					delete(log, string(k))
+				}
+			}
+		}
 		stands := func() { // the store has some commit, and the last one if it could be written
 			m, err := local.Marker()
 			if at, ok := commits[string(m)]; err != nil || !ok || clean && string(m) != marker {
@@ -68,6 +83,10 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 		}
 		commit := func() {
 			marker = fmt.Sprint("m", len(commits))
+			logs[marker] = log
+			if want := logOf(handed); !maps.Equal(log, want) {
+				t.Fatalf("the changelog has %q, want %q", log, want)
+			}
 			if err := local.Apply([]byte(marker)); err != nil {
 				t.Fatal(err)
 			}
@@ -98,13 +117,13 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 				if handed != nil {
 					return // a host commits before it asks again
 				}
-				handOut(local)
+				handOut()
 				handed, clean, touched = clones(now), false, false
 				if rapid.Bool().Draw(t, "again") {
 					for range local.Changes() { // some of them, for a commit that does not come about
 						break
 					}
-					handOut(local)
+					handOut()
 				}
 			},
 			"commit": func(t *rapid.T) {
@@ -114,7 +133,7 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 			},
 			"put away": func(t *rapid.T) { // all that it takes for keys to be on the shelf only
 				if handed == nil {
-					handOut(local)
+					handOut()
 					handed, touched = clones(now), false
 					commit()
 				}
@@ -135,6 +154,16 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 				open()
 				stands()
 				handed, now, clean = nil, clones(committed), true
+			},
+			"end and drop": func(t *rapid.T) {
+				if err := local.Close(); err != nil {
+					t.Fatal(err)
+				}
+				open("a")
+				stands()
+				handed, now = nil, clones(committed)
+				now[0], now[1] = map[string]int{}, map[string]int{}
+				clean, touched = false, true
 			},
 			"": func(t *rapid.T) {
 				look := keys
@@ -166,6 +195,17 @@ func TestLocalKeepsWhatWasCommitted(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// logOf is what a changelog has of the tables of the test.
+func logOf(tables []map[string]int) map[string]string {
+	log := map[string]string{}
+	for i, prefix := range []string{"a\x00x\x00", "a\x00xx\x00", "ab\x00x\x00"} {
+		for k, v := range tables[i] {
+			log[prefix+k] = string(intCodec{}.AppendValue(nil, v))
+		}
+	}
+	return log
 }
 
 // handOut goes through the changes of a store, as a commit does.

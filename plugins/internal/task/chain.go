@@ -10,6 +10,8 @@ import (
 type Stage struct {
 	Label string
 	Op    Operator
+	// Reset says that state which does not fit the operator's definition starts afresh.
+	Reset bool
 }
 
 // Chain runs operators one after the other: what one emits the next is given.

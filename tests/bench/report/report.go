@@ -17,6 +17,7 @@ type File struct {
 	Latency    []Latency  `json:"latency,omitempty"`
 	Recovery   []Recovery `json:"recovery,omitempty"`
 	Restart    *Restart   `json:"restart,omitempty"`
+	Reload     *Reload    `json:"reload,omitempty"`
 	Restore    *Restore   `json:"restore,omitempty"`
 	Goals      []Goal     `json:"goals,omitempty"` // what follows from the above; Write fills it
 	Scaling    []Point    `json:"scaling,omitempty"`
@@ -86,6 +87,15 @@ type Recovery struct {
 type Restart struct {
 	WithStore     float64 `json:"ms_with_local_store"`
 	FromChangelog float64 `json:"ms_from_changelog"`
+}
+
+// Reload is the median time from the reload of a live stream to its first row of a new
+// window: by a request to the REST API, by a file that was written in place, and by one
+// that was replaced.
+type Reload struct {
+	Request  float64 `json:"ms_by_request"`
+	Written  float64 `json:"ms_by_file_written"`
+	Replaced float64 `json:"ms_by_file_replaced"`
 }
 
 // Restore is the restore of a large state from the changelog alone.

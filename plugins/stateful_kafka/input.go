@@ -69,7 +69,7 @@ func newInput(conf *service.ParsedConfig, res *service.Resources) (*input, error
 
 // newTools constructs the operators of one run, with their state in a store.
 func (in *input) newTools(store state.Backend) (*tools, error) {
-	ops, err := in.hub.Build(in.conf, store, fieldProcessors)
+	ops, err := in.hub.Build(in.conf, store, host.FieldProcessors)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (in *input) newTools(store state.Backend) (*tools, error) {
 	}
 	chain, _, err := task.NewChain(host.WithDecoder(ops.Stages), shape)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", fieldProcessors, err)
+		return nil, fmt.Errorf("%s: %w", host.FieldProcessors, err)
 	}
 	return &tools{ops, chain}, nil
 }

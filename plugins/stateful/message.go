@@ -72,7 +72,7 @@ func (x *extractor) locate(m *service.Message, from *event.Source) error {
 		}
 		return nil
 	}
-	v, err := m.BloblangQueryValue(x.key)
+	v, err := query(x.key, m)
 	if err == nil && v == nil {
 		err = errors.New("is null")
 	}
@@ -89,7 +89,7 @@ func (x *extractor) eventTime(m *service.Message) (event.Time, error) {
 	var err error
 	what := fieldEventTime
 	if x.time != nil {
-		v, err = m.BloblangQueryValue(x.time)
+		v, err = query(x.time, m)
 	} else {
 		what += ": metadata " + host.MetaTimestamp
 		v, _ = m.MetaGetMut(host.MetaTimestamp)
@@ -101,6 +101,26 @@ func (x *extractor) eventTime(m *service.Message) (event.Time, error) {
 		}
 	}
 	return 0, fmt.Errorf("%s: %w", what, err)
+}
+
+// query is what a mapping makes of a message: nil where it assigns nothing to root, and
+// where it assigns null, from which Benthos does not tell the text null.
+func query(mapping *bloblang.Executor, m *service.Message) (any, error) {
+	result, err := service.NewMessage(nil).BloblangMutateFrom(mapping, m)
+	switch {
+	case err != nil:
+		return nil, err
+	case result == nil:
+		return nil, bloblang.ErrRootDeleted
+	case result.HasStructured():
+		return result.AsStructured()
+	case result.HasBytes(): // texts are kept as such
+		text, err := result.AsBytes()
+		if string(text) != "null" {
+			return string(text), err
+		}
+	}
+	return nil, nil
 }
 
 // instant reads a time: milliseconds since 1970 as a number or its digits, RFC 3339 or a

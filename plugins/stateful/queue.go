@@ -81,6 +81,9 @@ func (q *queue) attach(ctx context.Context, r *host.Runner, next int64) {
 		r.Deliver(0, task.Arrivals(rest), s.end(), true)
 	}
 	r.See(0, q.seen)
+	if len(q.shares) > 0 {
+		r.CommitSoon() // hurry may have been asked for while there was no run
+	}
 	if q.ended {
 		r.Finish(0, q.next)
 	}

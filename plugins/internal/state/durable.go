@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -21,6 +22,9 @@ func (e *OtherIdentityError) Error() string { return fmt.Sprintf("holds the stat
 // OtherIdentityError, and what Commit was given is on the disk when it returns. Other
 // errors are those of OpenLocal, but the folder is all that there is.
 func (c *Cache) OpenDurable(fs vfs.FS, dir, identity string) (*Local, error) {
+	if err := makeFolder(fs, dir); err != nil {
+		return nil, fmt.Errorf("local store %s: %w", dir, err)
+	}
 	return c.open(fs, dir, func(l *Local) error { return l.claim(identity) })
 }
 
@@ -75,9 +79,35 @@ func (l *Local) Commit(marker []byte) (err error) {
 // LockFolder makes a folder if there is none and locks it for the stores below it, until it
 // is closed. Where another process, or this one, has it, the error is ErrLocked.
 func LockFolder(fs vfs.FS, dir string) (io.Closer, error) {
-	lock, err := lockFolder(fs, dir)
+	var lock io.Closer
+	err := makeFolder(fs, dir)
+	if err == nil {
+		lock, err = lockFolder(fs, dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("folder %s: %w", dir, err)
 	}
 	return lock, nil
+}
+
+// makeFolder makes a folder, and those above it that are missing, so that it is there after
+// a crash of the machine too: what is synced in a folder is lost with the folder's name.
+func makeFolder(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	parent := fs.PathDir(dir)
+	if parent != dir {
+		if err := makeFolder(fs, parent); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	in, err := fs.OpenDir(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(in.Sync(), in.Close())
 }

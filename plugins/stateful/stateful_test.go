@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,11 +84,12 @@ func TestAcknowledgedAfterCommit(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		t.Run(fmt.Sprint("acknowledgement lost: ", lost), func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				var then *vfs.MemFS
-				w.broker.acked = func() { then = w.disk.CrashClone(vfs.CrashCloneCfg{}) }
+				var clone atomic.Pointer[vfs.MemFS]
+				w.broker.acked = func() { clone.Store(w.disk.CrashClone(vfs.CrashCloneCfg{})) }
 				s := w.start(counting)
 				w.broker.send(ev("1", "a", 0), ev("2", "b", 0), ev("3", "a", 1))
 				time.Sleep(3 * time.Second)
+				then := clone.Load()
 				if then == nil {
 					t.Fatal("nothing was acknowledged")
 				}

@@ -32,9 +32,22 @@ func shippedFolder() (fs.FS, error) {
 	return fs.Sub(streams.Files, "analytics")
 }
 
-// streamGroups are the consumer groups of a folder's streams, which also name
-// their state and their rows.
+// statefulInput is an input that keeps state, and its field that names the stream: its
+// state and its rows.
+type statefulInput struct{ input, name string }
+
+var (
+	onKafka = statefulInput{"stateful_kafka", "consumer_group"}
+	onDisk  = statefulInput{"stateful", "name"}
+)
+
+// streamGroups are the consumer groups of a folder's streams.
 func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
+	return onKafka.streams(folder, env)
+}
+
+// streams are the names of a folder's streams that have this input.
+func (in statefulInput) streams(folder fs.FS, env map[string]string) ([]string, error) {
 	files, err := fs.Glob(folder, "*.yaml")
 	if err != nil {
 		return nil, err
@@ -48,7 +61,7 @@ func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		found, err := groupsOf(string(text), env)
+		found, err := in.namesIn(string(text), env)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
@@ -58,28 +71,36 @@ func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
 	return slices.Compact(groups), nil
 }
 
-// groupsOf finds the stateful inputs of a config wherever they stand, as Benthos
-// reads it: with the environment's variables, env before them.
-func groupsOf(text string, env map[string]string) (groups []string, err error) {
+// namesIn finds the inputs of a config wherever they stand, as Benthos reads it: with
+// the environment's variables, env before them.
+func (in statefulInput) namesIn(text string, env map[string]string) (names []string, err error) {
 	b := service.NewStreamBuilder()
 	b.SetEnvVarLookupFunc(lookup(env))
 	if err := b.SetYAML(text); err != nil {
 		return nil, err
 	}
-	return groups, b.WalkComponents(func(w *service.WalkedComponent) error {
-		if w.ComponentType != "input" || w.Name != "stateful_kafka" {
+	return names, b.WalkComponents(func(w *service.WalkedComponent) error {
+		if w.ComponentType != "input" || w.Name != in.input {
 			return nil
 		}
-		var input struct {
-			Settings struct {
-				Group string `yaml:"consumer_group"`
-			} `yaml:"stateful_kafka"`
-		}
-		if err := yaml.Unmarshal([]byte(w.ConfigYAML()), &input); err != nil {
+		var config map[string]yaml.Node
+		var settings map[string]yaml.Node
+		var name string
+		if err := yaml.Unmarshal([]byte(w.ConfigYAML()), &config); err != nil {
 			return err
 		}
-		if input.Settings.Group != "" {
-			groups = append(groups, input.Settings.Group)
+		node := config[in.input]
+		if err := node.Decode(&settings); err != nil {
+			return err
+		}
+		if node = settings[in.name]; node.IsZero() {
+			return nil
+		}
+		if err := node.Decode(&name); err != nil {
+			return err
+		}
+		if name != "" {
+			names = append(names, name)
 		}
 		return nil
 	})

@@ -207,7 +207,10 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 		s.next = r.Source.Offset + 1
 		count := s.count
 		if told != nil {
-			s.seen = max(s.seen, told.Seen)
+			if told.Seen > s.seen { // whatever becomes of the row itself
+				s.seen = told.Seen
+				t.advance(s)
+			}
 			if r.Source.Topic != s.Topic { // a feed may have records of several topics in one source
 				count = t.input.of(r.Source.Topic)
 			}

@@ -216,7 +216,10 @@ func (in *input) Close(ctx context.Context) error {
 		close(in.closed)
 	}
 	errs := []error{in.sample.ops.Close(ctx)}
-	if in.stop != nil { // else the inner input was never started
+	if in.stop == nil {
+		in.touch()
+		errs = append(errs, in.closeSource(ctx))
+	} else {
 		in.stop()
 		in.work.Wait()
 		var ends sync.WaitGroup
@@ -224,15 +227,31 @@ func (in *input) Close(ctx context.Context) error {
 			ends.Go(l.end)
 		}
 		ends.Wait()
-		ctx, cancel := context.WithTimeout(ctx, closingTime)
-		defer cancel()
 		for _, l := range in.lives {
 			l.queue.abandon(ctx, errStopped)
 		}
-		if err := in.source.Close(ctx); err != nil {
-			in.log.Warnf("The inner input does not close within %v: %v", closingTime, err)
-		}
-		errs = append(errs, in.folder.Close())
+		errs = append(errs, in.closeSource(ctx), in.folder.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// touch starts an inner input that is to be closed: one that was never started does not
+// close, and may have opened something all the same, as a web server its port.
+func (in *input) touch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, ack, err := in.source.ReadBatch(ctx); err == nil {
+		if err := ack(ctx, errStopped); err != nil {
+			in.log.Debugf("Refuse a message: %v", err)
+		}
+	}
+}
+
+func (in *input) closeSource(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, closingTime)
+	defer cancel()
+	if err := in.source.Close(ctx); err != nil {
+		return fmt.Errorf("the inner input does not close within %v: %w", closingTime, err)
+	}
+	return nil
 }

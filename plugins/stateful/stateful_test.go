@@ -272,7 +272,11 @@ func TestReload(t *testing.T) {
 		first.stop()
 		time.Sleep(3 * time.Second)
 		wantEqual(t, w.db.counts(t), []string{"a@0=2"})
+		w.broker = newBroker()
 		third := w.start(counting).wait()
+		if w.broker.closed != 1 {
+			t.Error("the inner input of a refused stream stays open")
+		}
 		if got := third.failure(); !strings.Contains(got, "stream test runs already: another process, or another stream of this one, has its state in .tidemark/state/test") {
 			t.Errorf("failure %q", got)
 		}

@@ -52,8 +52,9 @@ type broker struct {
 	ended     bool // there will be no more
 	news      chan struct{}
 	// acked is called with each acknowledgement that the broker hears.
-	acked func()
-	deaf  bool // it hears no more acknowledgements
+	acked  func()
+	deaf   bool // it hears no more acknowledgements
+	closed int
 }
 
 func newBroker() *broker { return &broker{news: make(chan struct{}, 1)} }
@@ -96,7 +97,13 @@ func (b *broker) unanswered() int {
 }
 
 func (b *broker) Connect(context.Context) error { return nil }
-func (b *broker) Close(context.Context) error   { return nil }
+
+func (b *broker) Close(context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed++
+	return nil
+}
 
 func (b *broker) ReadBatch(ctx context.Context) (service.MessageBatch, service.AckFunc, error) {
 	for {
@@ -137,11 +144,9 @@ func (b *broker) answer(batch []string, err error) {
 	}
 }
 
-// messages are of JSON, but for a text that begins with "meta ": that has metadata, too.
 func messages(batch []string) (all service.MessageBatch) {
 	for _, text := range batch {
-		m := service.NewMessage([]byte(text))
-		all = append(all, m)
+		all = append(all, service.NewMessage([]byte(text)))
 	}
 	return all
 }
@@ -261,7 +266,7 @@ func (c *connection) write(t testing.TB, b service.MessageBatch) error {
 	return nil
 }
 
-// shown are the rows, without what they are worth to a test.
+// shown are the rows.
 func (d *database) shown() (list []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

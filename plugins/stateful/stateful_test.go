@@ -305,3 +305,32 @@ func TestTopics(t *testing.T) {
 		}
 	})
 }
+
+// TestFullDisk: an outage of the disk is waited for, nothing is acknowledged meanwhile,
+// and nothing counts twice although no event has an id.
+func TestFullDisk(t *testing.T) {
+	inWorld(t, func(w *world) {
+		s := w.start(strings.Replace(counting, "  - dedup: { key: id, ttl: 7d }\n", "", 1))
+		w.broker.send(ev("1", "a", 0), ev("2", "b", 0))
+		time.Sleep(5 * time.Second)
+		for i := range 3 {
+			w.full.Store(true)
+			w.broker.send(ev(fmt.Sprint(i, "x"), "a", 1), ev(fmt.Sprint(i, "y"), "b", 1), ev(fmt.Sprint(i, "z"), "e", 1))
+			time.Sleep(time.Minute)
+			if n := w.broker.unanswered(); n != 1 {
+				t.Errorf("%d batches are unanswered, want 1", n)
+			}
+			w.full.Store(false)
+			time.Sleep(time.Minute)
+			if n := w.broker.unanswered(); n != 0 {
+				t.Errorf("%d batches are unanswered", n)
+			}
+		}
+		w.broker.end()
+		s.wait()
+		wantEqual(t, w.db.counts(t), []string{"a@0=4", "b@0=4", "e@0=3"})
+		if !strings.Contains(s.log.String(), "starts again from its last commit: ") || w.broker.delivered != 11 {
+			t.Errorf("%d deliveries\n%s", w.broker.delivered, s.log)
+		}
+	})
+}

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -30,6 +32,7 @@ import (
 type world struct {
 	*testing.T
 	disk   *vfs.MemFS
+	full   *atomic.Bool // the disk takes nothing more
 	db     *database
 	broker *broker
 }
@@ -37,7 +40,7 @@ type world struct {
 func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		test(&world{T: t, disk: vfs.NewCrashableMem(), db: newDatabase(), broker: newBroker()})
+		test(&world{T: t, disk: vfs.NewCrashableMem(), full: &atomic.Bool{}, db: newDatabase(), broker: newBroker()})
 	})
 }
 
@@ -367,7 +370,12 @@ func (w *world) start(config string) *stream {
 			if err != nil {
 				return nil, err
 			}
-			in.cfg.fs, s.in = w.disk, in
+			in.cfg.fs, s.in = errorfs.Wrap(w.disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if w.full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+					return syscall.ENOSPC
+				}
+				return nil
+			})), in
 			return in, nil
 		})
 	}

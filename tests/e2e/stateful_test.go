@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,7 +53,8 @@ func TestFilesWithoutKafka(t *testing.T) {
 }
 
 // Clients post events and repeat every post that was not answered with success, while
-// the process is killed again and again.
+// the process is killed again and again: at random moments, and in between by itself when
+// it has committed and not yet acknowledged.
 func TestPostsSurviveKills(t *testing.T) {
 	const kills = 12
 	events, _ := read(t, dataset(t), 1500)
@@ -60,6 +62,8 @@ func TestPostsSurviveKills(t *testing.T) {
 	address := freeAddress(t)
 	stream := posted(t, address)
 	server := p.start("run", stream)
+	suicidal := p.command("run", stream)
+	suicidal.Path = kit.TaggedBinary(t, "chaos")
 
 	client := poster{url: "http://" + address + "/events", events: events}
 	posting, stop := context.WithCancel(t.Context())
@@ -78,6 +82,9 @@ func TestPostsSurviveKills(t *testing.T) {
 		time.Sleep(time.Duration(dice.IntN(100)) * time.Millisecond)
 		server.Signal(t, syscall.SIGKILL)
 		server.Wait(t, patience)
+		c := suicidal
+		c.Env = append(slices.Clone(c.Env), fmt.Sprintf("TIDEMARK_FAILPOINT=before_ack:%d", 1+dice.IntN(12)))
+		kit.Start(t, c).Wait(t, patience)
 		server = p.start("run", stream)
 	}
 	client.await(t, server, len(events))

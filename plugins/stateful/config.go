@@ -130,7 +130,7 @@ So no crash loses a message whose source repeats what was not acknowledged. A me
 
 What a run had emitted and not committed is emitted again by the next one: an output that keeps a ledger (`+"`pg_upsert`"+`) withdraws the former; other outputs see rows at least once.
 
-The folder `+"`state_dir/name`"+` is the only place that has the state, and belongs to one process at a time: back it up as you would a database. A stream whose rows are there and whose folder is not refuses to start.
+The folder `+"`state_dir/name`"+` is the only place that has the state, and belongs to one process at a time: back it up as you would a database. A stream whose rows are in a ledger's database and whose folder is gone refuses to start; only the rows of its very first run are withdrawn instead.
 
 ### Waiting sources
 

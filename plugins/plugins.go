@@ -2,9 +2,13 @@
 package plugins
 
 import (
+	"io"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 
 	_ "github.com/tidemark-streams/tidemark/plugins/avro_decode"
@@ -15,6 +19,7 @@ import (
 	_ "github.com/tidemark-streams/tidemark/plugins/kafka_events"
 	_ "github.com/tidemark-streams/tidemark/plugins/olist_csv"
 	_ "github.com/tidemark-streams/tidemark/plugins/pg_upsert"
+	_ "github.com/tidemark-streams/tidemark/plugins/stateful"
 	_ "github.com/tidemark-streams/tidemark/plugins/stateful_kafka"
 	_ "github.com/tidemark-streams/tidemark/plugins/window"
 )
@@ -33,6 +38,10 @@ type (
 
 // MonitorOf returns the monitor of the process that res belongs to.
 func MonitorOf(res *service.Resources) *Monitor { return host.MonitorOf(res) }
+
+// LockState takes the folder of a stream of the input stateful, in which nothing may be
+// changed without, until it is closed.
+func LockState(dir string) (io.Closer, error) { return state.LockFolder(vfs.Default, dir) }
 
 // Outcomes names what may become of an event, in the order of AccountLine.Counts.
 func Outcomes() []string { return task.Outcomes() }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,24 +34,38 @@ func shippedFolder() (fs.FS, error) {
 	return fs.Sub(streams.Files, "analytics")
 }
 
-// streamGroups are the consumer groups of a folder's streams, which also name
-// their state and their rows.
+// The inputs that keep state.
+const (
+	inputOnKafka = "stateful_kafka"
+	inputOnDisk  = "stateful"
+)
+
+// streamGroups are the consumer groups of a folder's streams.
 func streamGroups(folder fs.FS, env map[string]string) ([]string, error) {
+	return streamNames(folder, env, inputOnKafka)
+}
+
+// streamNames are the names of a folder's streams that have this input: they name their
+// state and their rows.
+func streamNames(folder fs.FS, env map[string]string, input string) ([]string, error) {
 	inputs, err := statefulInputs(folder, env)
 	if err != nil {
 		return nil, err
 	}
-	var groups []string
+	var names []string
 	for _, in := range inputs {
-		groups = append(groups, in.group)
+		if in.input == input {
+			names = append(names, in.group)
+		}
 	}
-	slices.Sort(groups)
-	return slices.Compact(groups), nil
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
-// statefulInput is an input stateful_kafka of a stream.
+// statefulInput is an input of a stream that keeps state.
 type statefulInput struct {
-	group  string
+	input  string // its component
+	group  string // the consumer group, or the name of one on the disk
 	topics []string
 	file   string // that has it, as text
 	config string // its own, in which variables have their values
@@ -89,20 +104,23 @@ func statefulInputsOf(text string, env map[string]string) (inputs []statefulInpu
 		return nil, err
 	}
 	return inputs, b.WalkComponents(func(w *service.WalkedComponent) error {
-		if w.ComponentType != "input" || w.Name != "stateful_kafka" {
+		if w.ComponentType != "input" || w.Name != inputOnKafka && w.Name != inputOnDisk {
 			return nil
 		}
 		var input struct {
-			Settings struct {
+			OnKafka struct {
 				Group  string   `yaml:"consumer_group"`
 				Topics []string `yaml:"topics"`
 			} `yaml:"stateful_kafka"`
+			OnDisk struct {
+				Name string `yaml:"name"`
+			} `yaml:"stateful"`
 		}
 		if err := yaml.Unmarshal([]byte(w.ConfigYAML()), &input); err != nil {
 			return err
 		}
-		if input.Settings.Group != "" {
-			inputs = append(inputs, statefulInput{input.Settings.Group, input.Settings.Topics, text, w.ConfigYAML()})
+		if name := cmp.Or(input.OnKafka.Group, input.OnDisk.Name); name != "" {
+			inputs = append(inputs, statefulInput{w.Name, name, input.OnKafka.Topics, text, w.ConfigYAML()})
 		}
 		return nil
 	})

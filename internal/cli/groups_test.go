@@ -62,3 +62,15 @@ func TestStreamGroups(t *testing.T) {
 		})
 	}
 }
+
+func TestStreamsOnDisk(t *testing.T) {
+	folder := fstest.MapFS{"a.yaml": {Data: []byte(`input: { stateful: { name: "${GIVEN}-shop", input: { generate: { mapping: "root = 1" } } } }
+output: { drop: {} }`)}}
+	names, err := streamNames(folder, map[string]string{"GIVEN": "my"}, inputOnDisk)
+	if err != nil || !slices.Equal(names, []string{"my-shop"}) {
+		t.Errorf("%v, %v", names, err)
+	}
+	if groups, err := streamGroups(folder, map[string]string{"GIVEN": "my"}); err != nil || len(groups) > 0 {
+		t.Errorf("%v, %v", groups, err)
+	}
+}

@@ -33,7 +33,9 @@ func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
 		if err := setOutput(&doc, output); err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
 		}
-		eachField(&doc, "consumer_group", func(group *yaml.Node) { group.Value += consoleSuffix })
+		rename := func(stream *yaml.Node) { stream.Value += consoleSuffix }
+		eachField(&doc, "consumer_group", rename)
+		eachIn(&doc, inputOnDisk, "name", rename)
 		eachField(&doc, "rows_per_message", func(rows *yaml.Node) { rows.Value, rows.Tag, rows.Style = "1", "!!int", 0 })
 		if text, err = yaml.Marshal(&doc); err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
@@ -72,5 +74,25 @@ func eachField(n *yaml.Node, name string, change func(*yaml.Node)) {
 	}
 	for _, child := range n.Content {
 		eachField(child, name, change)
+	}
+}
+
+// eachIn is eachField for the field itself of all objects that stand under a name.
+func eachIn(n *yaml.Node, object, name string, change func(*yaml.Node)) {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			fields := n.Content[i+1]
+			if n.Content[i].Value != object || fields.Kind != yaml.MappingNode {
+				continue
+			}
+			for k := 0; k+1 < len(fields.Content); k += 2 {
+				if fields.Content[k].Value == name && fields.Content[k+1].Kind == yaml.ScalarNode {
+					change(fields.Content[k+1])
+				}
+			}
+		}
+	}
+	for _, child := range n.Content {
+		eachIn(child, object, name, change)
 	}
 }

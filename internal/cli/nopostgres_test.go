@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -43,5 +44,22 @@ output:
 		if string(got) != want {
 			t.Errorf("got %s\nwant %s", got, want)
 		}
+	}
+}
+
+// A stream without Kafka gets a name of its own too; what else has a name keeps it.
+func TestWithoutPostgresOnDisk(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "s.yaml")
+	const stream = "input:\n    stateful:\n        name: shop\n        input:\n            amqp: {name: q}\noutput:\n    drop: {}\n"
+	if err := os.WriteFile(file, []byte(stream), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	copies, err := withoutPostgres([]string{file}, t.TempDir(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(copies[0])
+	if want := strings.Replace(stream, "shop", "shop-console", 1); err != nil || string(got) != want {
+		t.Errorf("%v, got %s\nwant %s", err, got, want)
 	}
 }

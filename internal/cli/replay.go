@@ -14,7 +14,7 @@ const (
 	fromName   = "from"
 	asName     = "as"
 	switchName = "switch"
-	streamName = "stream"
+	fileName   = "file"
 
 	earliest = "earliest"
 )
@@ -43,12 +43,12 @@ under another consumer group, with tables of its own in the Postgres schema of t
 What differs is printed. Then stop both and switch: its rows, state and offsets take the
 place of the old ones, and the stream's file has to name the new group.
 
-   tidemark replay --as tidemark-funnel-2 --stream streams/analytics/funnel.yaml
-   tidemark replay --as tidemark-funnel-2 --stream streams/analytics/funnel.yaml --switch --yes`,
+   tidemark replay --as tidemark-funnel-2 --file streams/analytics/funnel.yaml
+   tidemark replay --as tidemark-funnel-2 --file streams/analytics/funnel.yaml --switch --yes`,
 		Flags: append(resetFlags(),
 			&ucli.StringFlag{Name: fromName, Value: earliest, Usage: "event time from which on rows are computed anew, such as 2018-05-01 or 2018-05-01T12:00:00Z"},
 			&ucli.StringFlag{Name: asName, Usage: "compute under this consumer group, beside the old rows"},
-			&ucli.StringFlag{Name: streamName, Usage: "file of the stream for --as"},
+			&ucli.StringFlag{Name: fileName, Usage: "file of the stream for --as"},
 			&ucli.BoolFlag{Name: switchName, Usage: "let what --as has computed take the place of the old"},
 		),
 		Action: replay,
@@ -59,8 +59,8 @@ func replay(c *ucli.Context) error {
 	switch {
 	case c.IsSet(asName):
 		return replayBeside(c)
-	case c.Bool(switchName) || c.IsSet(streamName):
-		return ucli.Exit(fmt.Sprintf("--%s and --%s go with --%s", switchName, streamName, asName), 1)
+	case c.Bool(switchName) || c.IsSet(fileName):
+		return ucli.Exit(fmt.Sprintf("--%s and --%s go with --%s", switchName, fileName, asName), 1)
 	case c.String(fromName) == earliest:
 		return reset(c)
 	}

@@ -44,20 +44,20 @@ func replayBeside(c *ucli.Context) error {
 		err = fmt.Errorf("--%s reads from the start: it does not go with --%s", asName, fromName)
 	case c.Bool(noPostgresName):
 		err = fmt.Errorf("--%s keeps its rows in Postgres: it does not go with --%s", asName, noPostgresName)
-	case !c.IsSet(streamName):
-		err = fmt.Errorf("--%s computes one stream: name its file with --%s", asName, streamName)
+	case !c.IsSet(fileName):
+		err = fmt.Errorf("--%s computes one stream: name its file with --%s", asName, fileName)
 	case c.Bool(switchName) && !c.Bool("yes"):
 		err = fmt.Errorf("--%s deletes the old rows and state: repeat it with --yes", switchName)
 	}
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
-	leave, err := enterWorkspace(c, streamName)
+	leave, err := enterWorkspace(c, fileName)
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
 	defer leave()
-	b, err := newBeside(c.String(streamName), c.String(asName), c.String(dsnName), dir, c.String(brokersName))
+	b, err := newBeside(c.String(fileName), c.String(asName), c.String(dsnName), dir, c.String(brokersName))
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
@@ -91,6 +91,7 @@ func newBeside(file, group, dsn, dir, brokers string) (*beside, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	found = slices.DeleteFunc(found, func(in statefulInput) bool { return in.input != inputOnKafka })
 	if len(found) != 1 {
 		return nil, fmt.Errorf("%s holds %d streams with state (input stateful_kafka): want one", file, len(found))
 	}

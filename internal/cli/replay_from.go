@@ -22,18 +22,21 @@ func replayFrom(c *ucli.Context, from time.Time) error {
 	if c.Bool(noPostgresName) {
 		return ucli.Exit(errNeedsRows.Error(), 1)
 	}
-	dir, groups, err := resetTarget(c)
+	target, err := resetTargetOf(c)
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
-	streams, err := namedStreams(c, dir, groups)
+	if c.IsSet(diskStreamName) || len(target.groups) == 0 {
+		return ucli.Exit(fmt.Sprintf("a replay from a time is for streams of the input %s, whose events Kafka still has", inputOnKafka), 1)
+	}
+	streams, err := namedStreams(c, target)
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
 	return withKafka(c, func(client *kgo.Client) error {
 		return withDB(c, func(db *sql.DB) error {
 			r := timedReplay{
-				stateReset{kafka: client, db: db, dir: dir, out: c.App.Writer, patience: memberPatience}, from,
+				stateReset{kafka: client, db: db, dir: target.dir, out: c.App.Writer, patience: memberPatience}, from,
 			}
 			return r.run(c.Context, streams)
 		})
@@ -42,20 +45,20 @@ func replayFrom(c *ucli.Context, from time.Time) error {
 
 // namedStreams are the streams of the groups that are to be replayed, whose files tell
 // what topics they read.
-func namedStreams(c *ucli.Context, dir string, groups []string) ([]statefulInput, error) {
+func namedStreams(c *ucli.Context, target resetTarget) ([]statefulInput, error) {
 	folder, err := streamFolder(c)
 	if err != nil {
 		return nil, err
 	}
 	all, err := statefulInputs(folder, map[string]string{
-		"KAFKA_BROKERS": c.String(brokersName), "POSTGRES_DSN": c.String(dsnName), stateDirEnv: dir,
+		"KAFKA_BROKERS": c.String(brokersName), "POSTGRES_DSN": c.String(dsnName), stateDirEnv: target.dir,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("streams of %s: %w", c.String(streamsName), err)
 	}
 	var named []statefulInput
-	for _, g := range groups {
-		i := slices.IndexFunc(all, func(s statefulInput) bool { return s.group == g })
+	for _, g := range target.groups {
+		i := slices.IndexFunc(all, func(s statefulInput) bool { return s.input == inputOnKafka && s.group == g })
 		if i < 0 {
 			return nil, fmt.Errorf("no stream of %s has the consumer group %s: its file tells what it reads", c.String(streamsName), g)
 		}
@@ -106,7 +109,7 @@ func (r timedReplay) stream(ctx context.Context, s statefulInput) (done []string
 		return nil, err
 	}
 	if len(written) == 0 { // all of its rows are still to be computed
-		return r.group(ctx, s.group)
+		return r.all(ctx, s.group, r.onKafka())
 	}
 	for _, step := range []func(context.Context, string) (string, error){
 		r.offsets, r.changelog, r.folder,

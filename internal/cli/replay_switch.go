@@ -26,7 +26,7 @@ func (b *beside) change(c *ucli.Context) error {
 			if err != nil {
 				return err
 			}
-			done, err := r.group(c.Context, b.old.group)
+			done, err := r.all(c.Context, b.old.group, r.onKafka())
 			if err != nil {
 				return fmt.Errorf("%s: %w", b.old.group, err)
 			}

@@ -35,16 +35,36 @@ func (r stateReset) run(ctx context.Context, groups []string) error {
 	if err := r.awaitUnused(ctx, groups); err != nil {
 		return err
 	}
-	for _, g := range groups {
-		done, err := r.group(ctx, g)
+	return r.each(ctx, groups, r.onKafka()...)
+}
+
+// onKafka are the steps for a consumer group.
+func (r stateReset) onKafka() []resetStep {
+	return []resetStep{r.offsets, r.changelog, r.folder, r.rows}
+}
+
+// runOnDisk does the same for streams that have their state in a folder alone, which the
+// caller has locked. Rows without the state are refused by the next run, or by the next
+// reset.
+func (r stateReset) runOnDisk(ctx context.Context, streams []string) error {
+	return r.each(ctx, streams, r.folder, r.rows)
+}
+
+// resetStep deletes a part of what is known of a stream, and says what it was.
+type resetStep = func(ctx context.Context, name string) (string, error)
+
+// each takes the steps for each name.
+func (r stateReset) each(ctx context.Context, names []string, steps ...resetStep) error {
+	for _, n := range names {
+		done, err := r.all(ctx, n, steps)
 		switch {
 		case len(done) > 0:
-			fmt.Fprintf(r.out, "%s: deleted %s\n", g, strings.Join(done, ", "))
+			fmt.Fprintf(r.out, "%s: deleted %s\n", n, strings.Join(done, ", "))
 		case err == nil:
-			fmt.Fprintf(r.out, "%s: nothing to delete\n", g)
+			fmt.Fprintf(r.out, "%s: nothing to delete\n", n)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", g, err)
+			return fmt.Errorf("%s: %w", n, err)
 		}
 	}
 	return nil
@@ -75,7 +95,7 @@ func (r stateReset) awaitUnused(ctx context.Context, groups []string) error {
 	}
 }
 
-// group resets one group and says what was deleted. Between any two steps a new
+// all takes the steps for one name and says what was deleted. Between any two steps a new
 // run is right or refused, never wrong:
 //
 //   - The offsets go first, because the broker keeps them while the group has
@@ -85,11 +105,9 @@ func (r stateReset) awaitUnused(ctx context.Context, groups []string) error {
 //     generation: the ledger refuses it, or takes back what older ones wrote.
 //   - The local folder is a copy of that changelog, and of no use without it.
 //   - Rows deleted before the state would never be written again.
-func (r stateReset) group(ctx context.Context, group string) (done []string, err error) {
-	for _, step := range []func(context.Context, string) (string, error){
-		r.offsets, r.changelog, r.folder, r.rows,
-	} {
-		what, err := step(ctx, group)
+func (r stateReset) all(ctx context.Context, name string, steps []resetStep) (done []string, err error) {
+	for _, step := range steps {
+		what, err := step(ctx, name)
 		if err != nil {
 			return done, err
 		}

@@ -121,6 +121,9 @@ func (i inspection) config(c *ucli.Context, env map[string]string) (string, erro
 	}
 	var groups []string
 	for _, in := range inputs {
+		if in.input != inputOnKafka {
+			continue
+		}
 		if in.group == strings.TrimSuffix(i.group, consoleSuffix) || in.group == i.group {
 			return in.alone()
 		}

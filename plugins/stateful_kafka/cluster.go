@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 )
 
 // configError is an error that no retry can mend.
@@ -191,7 +192,7 @@ func (c *cluster) close() { c.client.Close() }
 func (c *cluster) warn(format string, args ...any) {
 	now := time.Now().Unix()
 	last := c.warned.Load()
-	if now-last >= int64(logEvery.Seconds()) && c.warned.CompareAndSwap(last, now) {
+	if now-last >= int64(host.LogEvery.Seconds()) && c.warned.CompareAndSwap(last, now) {
 		c.log.Warnf(format, args...)
 	}
 }

@@ -99,7 +99,7 @@ func TestTroubleWithTransactions(t *testing.T) {
 				w.produce(records...)
 				hits := strike(w)
 				s := w.start(strings.Replace(endless, "stop_at_end: false", "stop_at_end: true", 1), slowly(100*time.Millisecond)).wait()
-				if n := hits(); n < 4 {
+				if n := hits(); n < 2 { // how many there are to strike depends on the order of goroutines
 					t.Errorf("%d faults", n)
 				}
 				healthy(t, s)

@@ -4,7 +4,6 @@ package statefulkafka
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,11 +11,9 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/dustin/go-humanize"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 )
 
@@ -24,20 +21,10 @@ const (
 	fieldBrokers        = "seed_brokers"
 	fieldTopics         = "topics"
 	fieldGroup          = "consumer_group"
-	fieldBatchSize      = "batch_size"
-	fieldRowsPerMessage = "rows_per_message"
-	fieldEmitInterval   = "emit_interval"
-	fieldCommitInterval = "commit_interval"
 	fieldStopAtEnd      = "stop_at_end"
-	fieldWatermark      = "watermark"
-	fieldOutOfOrderness = "max_out_of_orderness"
 	fieldIdleTimeout    = "idle_timeout"
-	fieldMaxFuture      = "max_future"
 	fieldStateDir       = "state_dir"
-	fieldCacheSize      = "cache_size"
 	fieldSessionTimeout = "session_timeout"
-	fieldProcessors     = "processors"
-	fieldDropState      = "drop_state"
 )
 
 type config struct {
@@ -108,7 +95,7 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	if !groupName.MatchString(c.group) {
 		return c, fmt.Errorf("%s: %q names a topic and a folder too: letters, digits, '.', '_' and '-' only, 239 at most", fieldGroup, c.group)
 	}
-	if c.dropState, err = conf.FieldStringList(fieldDropState); err != nil {
+	if c.dropState, err = conf.FieldStringList(host.FieldDropState); err != nil {
 		return c, err
 	}
 	if c.stateDir, err = conf.FieldString(fieldStateDir); err != nil {
@@ -117,77 +104,33 @@ func parse(conf *service.ParsedConfig) (c config, err error) {
 	if c.fs = vfs.FS(vfs.Default); c.stateDir == "" {
 		c.fs = vfs.NewMem()
 	}
-	if c.cacheSize, err = size(conf, fieldCacheSize); err != nil {
-		return c, err
-	}
 	if c.stopAtEnd, err = conf.FieldBool(fieldStopAtEnd); err != nil {
 		return c, err
 	}
-	for field, n := range map[string]*int{fieldBatchSize: &c.opts.BatchSize, fieldRowsPerMessage: &c.opts.RowsPerMessage} {
-		if *n, err = conf.FieldInt(field); err != nil {
-			return c, err
-		}
-		if *n < 1 {
-			return c, fmt.Errorf("%s: must be at least 1", field)
-		}
+	if c.cacheSize, err = host.CacheSize(conf); err != nil {
+		return c, err
 	}
-	for _, d := range []struct {
-		to   func(event.Duration)
-		min  event.Duration
-		path []string
-	}{
-		{func(d event.Duration) { c.sessionTimeout = d.Std() }, 1, []string{fieldSessionTimeout}},
-		{func(d event.Duration) { c.opts.EmitInterval = d.Std() }, 0, []string{fieldEmitInterval}},
-		{func(d event.Duration) { c.opts.CommitInterval = d.Std() }, 1, []string{fieldCommitInterval}},
-		{func(d event.Duration) { c.opts.IdleTimeout = d.Std() }, 1, []string{fieldWatermark, fieldIdleTimeout}},
-		{func(d event.Duration) { c.opts.MaxFuture = d.Std() }, 0, []string{fieldWatermark, fieldMaxFuture}},
-		{func(d event.Duration) { c.opts.MaxOutOfOrderness = d }, 0, []string{fieldWatermark, fieldOutOfOrderness}},
-	} {
-		length, err := host.Duration(conf, d.path...)
-		if err == nil && length < d.min {
-			err = fmt.Errorf("%s: must be longer than 0", d.path[len(d.path)-1])
-		}
-		if err != nil {
-			return c, fmt.Errorf("%s%w", prefix(d.path), err)
-		}
-		d.to(length)
+	if c.opts, err = host.ParseOptions(conf); err != nil {
+		return c, err
 	}
-	return c, nil
-}
-
-// size is the number of bytes that a field names.
-func size(conf *service.ParsedConfig, field string) (int64, error) {
-	text, err := conf.FieldString(field)
+	idle, err := host.LongerThanZero(conf, host.FieldWatermark, fieldIdleTimeout)
 	if err != nil {
-		return 0, err
+		return c, err
 	}
-	n, err := humanize.ParseBytes(text)
-	if err != nil || n < minCache || n > math.MaxInt64 {
-		return 0, fmt.Errorf("%s: %q is not a size of %s at least, such as 64MiB", field, text, humanize.IBytes(minCache))
-	}
-	return int64(n), nil
-}
-
-// minCache is below what Pebble works with.
-const minCache = 1 << 20
-
-// prefix is the path of a field as far as its own name, which errors begin with.
-func prefix(path []string) (p string) {
-	for _, object := range path[:len(path)-1] {
-		p += object + "."
-	}
-	return p
+	session, err := host.LongerThanZero(conf, fieldSessionTimeout)
+	c.opts.IdleTimeout, c.sessionTimeout = idle.Std(), session.Std()
+	return c, err
 }
 
 // lintAll finds what no single field shows. Whether a text is a duration at all is
 // for its field to say.
-const lintAll = `root = [
+var lintAll = `root = [
   if this.seed_brokers.or([]).filter(b -> b.replace_all(",", "").trim() != "").length().catch(1) == 0 { "seed_brokers: names no broker" },
   if this.topics.or([]).length().catch(1) == 0 { "topics: names no topic" },
   if this.topics.or([]).unique().length().catch(0) < this.topics.or([]).length().catch(0) { "topics: one is named twice" },
-  if this.commit_interval.or("1s").string().re_match("^([0.]+[a-zµ]*)+$") { "commit_interval: must be longer than 0" },
-  if this.session_timeout.or("1s").string().re_match("^([0.]+[a-zµ]*)+$") { "session_timeout: must be longer than 0" },
-  if this.watermark.idle_timeout.or("1s").string().re_match("^([0.]+[a-zµ]*)+$") { "watermark.idle_timeout: must be longer than 0" }
+  ` + host.LintLongerThanZero(host.FieldCommitInterval) + `,
+  ` + host.LintLongerThanZero(fieldSessionTimeout) + `,
+  ` + host.LintLongerThanZero(host.FieldWatermark+"."+fieldIdleTimeout) + `
 ]`
 
 func spec() *service.ConfigSpec {
@@ -204,13 +147,9 @@ Events that an operator rejects (late, orphan, invalid, future) leave as message
 
 With `+"`stop_at_end`"+` the input reads to the end offsets that it finds at its start, closes everything that is open as if event time had come to its end, logs the account of every operator and ends.
 
-### Many rows in a message
+`+host.ManyRows+`
 
-A message costs Benthos and the outputs many times what a row costs a task. With `+"`rows_per_message`"+` above 1, a message carries up to that many rows of one operator, and the metadata of the last of them; as bytes it is a JSON array of the objects that single messages would hold. `+"`pg_upsert`"+` takes such messages as they are, with the same rows in the same tables as otherwise, and `+"`switch`"+` can tell them apart by their metadata. Bloblang does not look inside and finds every field null: leave it at 1 where a processor, or a condition of an output, reads fields of a row, or where an output writes one message for each row. Dead letters are always messages of their own.
-
-### Changes of a running stream
-
-State belongs to the label of its operator: a stream whose config changes, by a reload or a restart, goes on with the state of all operators that it still has; give each a label, since without one it is named by its place. What comes before and behind operators (decoders, mappings, conditions of outputs, the outputs themselves) may change freely, and what was counted before stays counted. An operator that is new starts empty. One whose own definition has changed keeps the stream from starting, unless its `+"`on_change`"+` is `+"`reset`"+`; so does one that is gone, unless `+"`drop_state`"+` names it. The state is whole in either case: the former config goes on with it.
+`+host.Changes+`
 
 ### Delivery guarantees
 
@@ -224,24 +163,21 @@ Processes of the same `+"`consumer_group`"+` share the tasks, also on several ma
 				LintRule(`root = if this == "" { ["is empty"] }`),
 			service.NewStringField(fieldGroup).Description("Names the stream: its rows, and what it keeps in Kafka.").
 				LintRule(`root = if this == "" { ["is empty"] } else if !this.string().re_match(`+strconv.Quote(groupPattern)+`) { ["names a topic and a folder too: letters, digits, '.', '_' and '-' only"] }`),
-			service.NewObjectField(fieldWatermark,
-				host.DurationField(fieldOutOfOrderness, "How far behind the largest event time of its partition an event may be without being late.").Default("2m"),
+			service.NewObjectField(host.FieldWatermark,
+				host.OutOfOrdernessField("How far behind the largest event time of its partition an event may be without being late."),
 				host.DurationField(fieldIdleTimeout, "How long a partition stands at its end, while others deliver, before it is idle.").Default("1m"),
-				host.DurationField(fieldMaxFuture, "How far beyond the wall clock an event time may lie; later ones become dead letters.").Default("10m"),
+				host.MaxFutureField(),
 			).Description("How event time passes."),
 			service.NewBoolField(fieldStopAtEnd).Description("Read to the end that is found at the start, emit everything as final and stop.").Default(false),
-			service.NewIntField(fieldBatchSize).Description("The most records that are processed in one go and the most rows of a batch. It changes speed, not results.").Default(1024).
-				LintRule(`root = if this < 1 { ["must be at least 1"] }`).Advanced(),
-			service.NewIntField(fieldRowsPerMessage).Description("The most rows of one message, and no more than a batch holds. With more than one, results leave as described under *Many rows in a message*.").Default(1).
-				LintRule(`root = if this < 1 { ["must be at least 1"] }`).Advanced(),
-			host.DurationField(fieldEmitInterval, "The longest time that a changed window waits to be emitted under load.").Default("1s").Advanced(),
+			host.BatchSizeField(),
+			host.RowsPerMessageField(),
+			host.EmitIntervalField(),
 			service.NewStringField(fieldStateDir).Description("Folder of the local copies of the state, one below it per group and task. Several processes of one machine may share it. Empty: the state is kept in memory and in Kafka, from where every start has to read it.").Default(".tidemark/state"),
-			service.NewStringField(fieldCacheSize).Description("Memory that the tasks of this process share for state that is on the disk too, such as `64MiB`. State that changed since the last commit, and the ids of `dedup` (some 13 bytes each), come on top.").Default("64MiB").
-				LintRule(`root = if !this.string().trim().re_match("(?i)^[0-9.,]+ ?([kmgtpe]i?b?|b)?$") { ["%q is not a size such as 64MiB".format(this)] }`).Advanced(),
+			host.CacheSizeField(),
 			host.DurationField(fieldSessionTimeout, "How long the process may be silent before its tasks are given to others. A process that comes back within that time has its tasks again at once.").Default("10s").Advanced(),
-			host.DurationField(fieldCommitInterval, "The time between two commits. Under load a task commits after 200,000 records in any case, as what they have changed stays in memory until then.").Default("1s").Advanced(),
-			service.NewStringListField(fieldDropState).Description("Labels of operators that are gone from `processors`, and whose state goes with them, for ever. Without its name here, the state of an operator that is gone keeps the stream from starting: it may just have got another label. Once the state is dropped the name does nothing.").Default([]any{}).Advanced(),
-			service.NewProcessorListField(fieldProcessors).Description("Operators and processors, run once per task.").Default([]any{}),
+			host.CommitIntervalField("The time between two commits. Under load a task commits after 200,000 records in any case, as what they have changed stays in memory until then.").Advanced(),
+			host.DropStateField(),
+			host.ProcessorsField(),
 		).
 		LintRule(lintAll).
 		Example("Sales by minute", "The value of the items sold in each minute, in Postgres.", `

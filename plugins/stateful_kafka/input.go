@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -78,17 +77,15 @@ func newInput(conf *service.ParsedConfig, res *service.Resources) (*input, error
 		return nil, err
 	}
 	in.defined = in.sample.chain.Defined()
-	for _, d := range in.defined {
-		if i := slices.Index(cfg.dropState, d.Label); i >= 0 {
-			return nil, fmt.Errorf("%s.%d: the operator %q is there: its on_change: reset starts it afresh when it changes", fieldDropState, i, d.Label)
-		}
+	if err := host.CheckDropState(cfg.dropState, in.defined); err != nil {
+		return nil, err
 	}
 	return in, nil
 }
 
 // newTools constructs the operators of one run, with their state in a store.
 func (in *input) newTools(store state.Backend) (*tools, error) {
-	ops, err := in.hub.Build(in.conf, store, fieldProcessors)
+	ops, err := in.hub.Build(in.conf, store, host.FieldProcessors)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +95,7 @@ func (in *input) newTools(store state.Backend) (*tools, error) {
 	}
 	chain, end, err := task.NewChain(host.WithDecoder(ops.Stages), shape)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", fieldProcessors, err)
+		return nil, fmt.Errorf("%s: %w", host.FieldProcessors, err)
 	}
 	return &tools{ops, chain, end}, nil
 }

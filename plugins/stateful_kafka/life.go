@@ -95,10 +95,10 @@ func (l *life) ending() bool {
 func (l *life) live(ctx context.Context) {
 	defer close(l.over)
 	defer l.cancel()
-	var trouble outage
+	var trouble host.Outage
 	for {
 		began := time.Now()
-		finished, err := l.run(ctx, trouble.attempts == 0)
+		finished, err := l.run(ctx, trouble.Fresh())
 		var config *configError
 		switch {
 		case err == nil || ctx.Err() != nil || l.ending():
@@ -113,15 +113,15 @@ func (l *life) live(ctx context.Context) {
 			l.in.fail(err)
 			return
 		}
-		if time.Since(began) > logEvery {
-			trouble = outage{} // it had run well
+		if time.Since(began) > host.LogEvery {
+			trouble = host.Outage{} // it had run well
 		}
-		if trouble.news() {
+		if trouble.News() {
 			l.log.Warnf("Task %d starts again from its last commit: %v", l.task, err)
 		} else {
 			l.log.Debugf("Task %d starts again from its last commit: %v", l.task, err)
 		}
-		trouble.pause(ctx, l.stop, l.quit)
+		trouble.Pause(ctx, l.stop, l.quit)
 	}
 }
 

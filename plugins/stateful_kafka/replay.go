@@ -73,7 +73,7 @@ func Replay(ctx context.Context, cl *kgo.Client, stream string, tasks int32, fro
 
 // order writes the order to replay for one task.
 func order(ctx context.Context, cl *kgo.Client, stream, identity string, p int32, from event.Time, w Written) error {
-	local, err := state.OpenLocal(vfs.NewMem(), "order", identity, minCache)
+	local, err := state.OpenLocal(vfs.NewMem(), "order", identity, scratchCache)
 	if err != nil {
 		return err
 	}

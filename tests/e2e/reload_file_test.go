@@ -246,7 +246,7 @@ func TestReloadByREST(t *testing.T) {
 func TestRefusedReloadOfConsume(t *testing.T) {
 	p := newPipeline(t, 3)
 	p.produce(dataset(t), "--limit", "300")
-	s := &streamer{pipeline: p, dir: t.TempDir(), address: freeAddress(t)}
+	s := &streamer{pipeline: p, dir: t.TempDir(), address: kit.FreeAddress(t)}
 	s.save("gmv", shipped(t, "gmv"))
 	c := p.command("consume", "--streams", s.dir)
 	c.Env = append(c.Env, "TIDEMARK_HTTP_ADDRESS="+s.address)

@@ -123,7 +123,7 @@ func TestReplayBeside(t *testing.T) {
 	p.produce(dir)
 	p.consume()
 	p.expect(want)
-	beside := []string{"replay", "--as", group, "--stream", stream}
+	beside := []string{"replay", "--as", group, "--file", stream}
 	for _, after := range []time.Duration{700 * time.Millisecond, 2 * time.Second} {
 		p.killed(after, beside...)
 		p.expect(want)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -47,7 +46,7 @@ func change(t testing.TB, text string, pairs ...string) string {
 // newStreamer starts the shipped analytics streams of these names in streams mode.
 func newStreamer(p *pipeline, env []string, names ...string) *streamer {
 	p.Helper()
-	s := &streamer{pipeline: p, dir: p.TempDir(), address: freeAddress(p)}
+	s := &streamer{pipeline: p, dir: p.TempDir(), address: kit.FreeAddress(p)}
 	for _, name := range names {
 		s.save(name, shipped(p, name))
 	}
@@ -58,16 +57,6 @@ func newStreamer(p *pipeline, env []string, names ...string) *streamer {
 		s.awaitGeneration(name, 1)
 	}
 	return s
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (s *streamer) path(name string) string { return filepath.Join(s.dir, name+".yaml") }

@@ -22,6 +22,7 @@ type Point string
 // The points, in the order of a commit.
 const (
 	BetweenOutputAndCommit Point = "between_output_and_commit"
+	BeforeAck              Point = "before_ack" // of the messages of an input without positions
 	AfterCommit            Point = "after_commit"
 	BeforeLedger           Point = "before_ledger"
 )

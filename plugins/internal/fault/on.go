@@ -64,7 +64,7 @@ func readFailpoint(text string) (failpoint, error) {
 	}
 	name, number, _ := strings.Cut(text, ":")
 	point := Point(name)
-	if !slices.Contains([]Point{BetweenOutputAndCommit, AfterCommit, BeforeLedger}, point) {
+	if !slices.Contains([]Point{BetweenOutputAndCommit, BeforeAck, AfterCommit, BeforeLedger}, point) {
 		return failpoint{}, fmt.Errorf("%s: there is no point %q", failpointEnv, name)
 	}
 	n, err := strconv.ParseInt(number, 10, 64)

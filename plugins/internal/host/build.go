@@ -56,7 +56,7 @@ func MustRegisterOperator(name string, spec *service.ConfigSpec, ctor OperatorCo
 			b.native[at] = task.Stage{Label: label, Op: op, Reset: reset}
 			return hosted{}, nil
 		case len(path) > 0: // only `tidemark test` makes processors that stand nowhere
-			return nil, fmt.Errorf("%s: a stateful operator belongs in the field processors of a stateful input (input.stateful_kafka.processors), not in %s",
+			return nil, fmt.Errorf("%s: a stateful operator belongs in the field processors of a stateful input (input.stateful_kafka.processors or input.stateful.processors), not in %s",
 				describe(name, res), strings.Join(path, "."))
 		}
 		label := res.Label()

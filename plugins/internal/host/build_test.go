@@ -254,7 +254,7 @@ func TestBuildRefuses(t *testing.T) {
 		return `{ input: { test_stateful: { processors: [ ` + processors + ` ] } }, output: { drop: {} } }`
 	}
 	const inside = "a stateful operator stands directly in the processors of a stateful input or of fan_out, not inside another processor "
-	const outside = "a stateful operator belongs in the field processors of a stateful input (input.stateful_kafka.processors), not in "
+	const outside = "a stateful operator belongs in the field processors of a stateful input (input.stateful_kafka.processors or input.stateful.processors), not in "
 	for name, c := range map[string]struct{ config, want string }{
 		"try":             {stateful(`{ try: [ { test_op: {} } ] }`), `processor test_op: ` + inside + `(input.test_stateful.processors.0.try.0)`},
 		"switch":          {stateful(`{ test_op: {} }, { switch: [ { processors: [ { label: x, test_op: {} } ] } ] }`), `processor test_op "x": ` + inside + `(input.test_stateful.processors.1.switch.0.processors.0)`},
@@ -283,7 +283,7 @@ func TestBuildRefuses(t *testing.T) {
 func TestResourceIsRefused(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	log := &logged{text: "belongs in the field processors of a stateful input (input.stateful_kafka.processors), not in processor_resources", found: stop}
+	log := &logged{text: "belongs in the field processors of a stateful input (input.stateful_kafka.processors or input.stateful.processors), not in processor_resources", found: stop}
 	b := service.NewStreamBuilder()
 	b.SetPrintLogger(log)
 	if err := errors.Join(b.SetYAML(`

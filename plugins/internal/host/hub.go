@@ -17,7 +17,7 @@ import (
 
 // Metadata keys on every message that a stateful input hands to the outputs.
 const (
-	MetaStream     = "tidemark_stream"     // the consumer group that names the stream
+	MetaStream     = "tidemark_stream"     // the name of the stream: its consumer group, where it has one
 	MetaTask       = "tidemark_task"       // number of the task (its partition)
 	MetaGeneration = "tidemark_generation" // generation of the task that emitted the row
 	MetaSeq        = "tidemark_seq"        // the task's count of emissions, growing

@@ -3,6 +3,7 @@ package host
 import (
 	"time"
 
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
@@ -13,6 +14,8 @@ type delivery struct {
 	next     int64 // offset behind them, 0 without
 	end      bool  // the broker confirmed that nothing follows
 	finished bool  // a bounded run reads no further
+	sees     bool  // and tells the largest event time of the whole input behind them:
+	seen     event.Time
 }
 
 // Deliver hands records of partition i, nil for none, to the task. Next is the offset behind them
@@ -29,6 +32,28 @@ func (r *Runner) ConfirmEnd(i int) { r.post(delivery{part: i, end: true}) }
 // before the offset next is read.
 func (r *Runner) Finish(i int, next int64) { r.post(delivery{part: i, next: next, finished: true}) }
 
+// See tells the largest event time of the input of which partition i is a share, behind
+// everything that was delivered: see task.Source.See.
+func (r *Runner) See(i int, seen event.Time) {
+	r.mu.Lock()
+	if n := len(r.inbox); n > 0 && r.inbox[n-1].part == i {
+		last := &r.inbox[n-1]
+		last.seen, last.sees = seen, true // while the task stands, such news must not pile up
+	} else {
+		r.inbox = append(r.inbox, delivery{part: i, seen: seen, sees: true})
+	}
+	r.mu.Unlock()
+	r.rouse()
+}
+
+// CommitSoon asks for a commit as soon as everything that was delivered is merged.
+func (r *Runner) CommitSoon() {
+	r.mu.Lock()
+	r.asksCommit = true
+	r.mu.Unlock()
+	r.rouse()
+}
+
 func (r *Runner) post(d delivery) {
 	r.mu.Lock()
 	if confirmation := d.records.Len() == 0 && d.next == 0 && !d.finished; !confirmation || !r.ended[d.part] {
@@ -36,6 +61,10 @@ func (r *Runner) post(d delivery) {
 	} // else the inbox says so already: while the task stands, confirmations must not pile up
 	r.ended[d.part] = d.end
 	r.mu.Unlock()
+	r.rouse()
+}
+
+func (r *Runner) rouse() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -47,6 +76,8 @@ func (r *Runner) receive() {
 	r.mu.Lock()
 	news := r.inbox
 	r.inbox = nil
+	r.hurry = r.hurry || r.asksCommit
+	r.asksCommit = false
 	clear(r.ended)
 	r.mu.Unlock()
 	now := time.Now()
@@ -65,6 +96,10 @@ func (r *Runner) receive() {
 				s.SetIdle()
 				settle = true
 			}
+		}
+		if d.sees {
+			s.See(d.seen)
+			settle = true
 		}
 		if d.finished {
 			s.Finish()

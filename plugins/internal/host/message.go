@@ -101,15 +101,9 @@ func (c *Rows) FromMessage(m *service.Message) (event.Row, error) {
 		if key, ok := m.MetaGet(MetaKey); ok {
 			s.Key = []byte(key)
 		}
-		if err := m.MetaWalk(func(key, value string) error {
-			if !own(key) {
-				s.Headers = append(s.Headers, event.Header{Key: key, Value: []byte(value)})
-			}
-			return nil
-		}); err != nil {
+		if s.Headers, err = headers(m); err != nil {
 			return r, err
 		}
-		slices.SortFunc(s.Headers, func(a, b event.Header) int { return strings.Compare(a.Key, b.Key) })
 		r.Source = s
 	}
 	name, _ := m.MetaGet(MetaSchema)
@@ -124,6 +118,41 @@ func (c *Rows) FromMessage(m *service.Message) (event.Row, error) {
 	}
 	r.Source.Value, err = m.AsBytes()
 	return r, err
+}
+
+// FromInput makes a row of a message that comes from another input. Its event time is
+// told, and its source but for the payload and the headers. The payload is the message as
+// it stands: of one that nobody has parsed yet it is bytes, which the first operator
+// decodes as it decodes a record.
+func (c *Rows) FromInput(m *service.Message, at event.Time, from *event.Source) (r event.Row, err error) {
+	r = event.Row{Time: at, Watermark: event.MinTime, Source: from}
+	if from.Headers, err = headers(m); err != nil {
+		return r, err
+	}
+	if m.HasStructured() {
+		v, err := m.AsStructured()
+		if err != nil {
+			return r, err
+		}
+		if object, ok := v.(map[string]any); ok {
+			r.Schema, r.Values = c.schemas.FromMap(from.Topic, object)
+			return r, nil
+		}
+	}
+	from.Value, err = m.AsBytes()
+	return r, err
+}
+
+// headers are the metadata that are not ours, by name.
+func headers(m *service.Message) (list []event.Header, err error) {
+	err = m.MetaWalk(func(key, value string) error {
+		if !own(key) {
+			list = append(list, event.Header{Key: key, Value: []byte(value)})
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(a, b event.Header) int { return strings.Compare(a.Key, b.Key) })
+	return list, err
 }
 
 func errOr(err error, other string) any {

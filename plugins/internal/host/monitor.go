@@ -25,7 +25,7 @@ type Failure struct {
 
 // Summary is the closing account of a bounded run.
 type Summary struct {
-	// Stream is the consumer group that names the stream.
+	// Stream is the name of the stream: its consumer group, where it has one.
 	Stream string
 	// Lines are the accounts of its operators, added up over the tasks.
 	Lines []task.Line

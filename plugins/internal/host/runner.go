@@ -86,6 +86,8 @@ type Runner struct {
 	inbox []delivery
 	wake  chan struct{}
 	ended []bool // by partition: its last news in the inbox is that its end was confirmed
+	// asksCommit: a commit was asked for behind what the inbox has.
+	asksCommit bool
 
 	idle     *idleness
 	pushed   []int64 // records per partition that came out of the inbox
@@ -100,6 +102,7 @@ type Runner struct {
 	over     bool                    // event time was brought to its end, and must not be committed
 	told     progress                // what the ledgers know
 	asked    time.Time               // when the ends were asked for under load
+	hurry    bool                    // a commit is due once everything that was received is merged
 }
 
 // NewRunner makes the runner of one task, which goes on from where run and t stand.
@@ -208,11 +211,11 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 			}
 			return false, r.commit(ctx)
 		}
-		if now.Sub(committed) >= r.opts.CommitInterval || uncommitted >= mostUncommitted {
+		if now.Sub(committed) >= r.opts.CommitInterval || uncommitted >= mostUncommitted || n == 0 && r.hurry {
 			if err := r.commit(ctx); err != nil {
 				return false, err
 			}
-			committed, uncommitted = time.Now(), 0
+			committed, uncommitted, r.hurry = time.Now(), 0, false
 		}
 		if n > 0 {
 			r.watchEnds(now)

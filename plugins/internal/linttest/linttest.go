@@ -57,7 +57,7 @@ func Refused(t *testing.T, name, config string) {
 		if err == nil {
 			err = s.Run(context.Background())
 		}
-		want := "processor " + name + ` "mine": a stateful operator belongs in the field processors of a stateful input (input.stateful_kafka.processors), not in ` + place
+		want := "processor " + name + ` "mine": a stateful operator belongs in the field processors of a stateful input (input.stateful_kafka.processors or input.stateful.processors), not in ` + place
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("in %s: error %v, want one line with %q", place, err, want)
 		}

@@ -15,7 +15,8 @@ import (
 const FormatVersion = 2
 
 // Local is the backend that keeps the state of one task in a Pebble folder. The
-// folder is only a copy of the task's changelog: it may be dropped at any time.
+// folder is only a copy of the task's changelog: it may be dropped at any time. One
+// that was opened by OpenDurable is the only place that has the state.
 //
 // Keys are label 00 table 00 key, so that an operator's state, and a table's, lie
 // together. Labels and table names have no zero byte. What is below the first
@@ -61,7 +62,11 @@ func OpenLocal(fs vfs.FS, dir, identity string, cache int64) (*Local, error) {
 }
 
 // Open is OpenLocal for a task that shares the cache with others.
-func (c *Cache) Open(fs vfs.FS, dir, identity string) (_ *Local, err error) {
+func (c *Cache) Open(fs vfs.FS, dir, identity string) (*Local, error) {
+	return c.open(fs, dir, func(l *Local) error { return l.adopt(identity) })
+}
+
+func (c *Cache) open(fs vfs.FS, dir string, adopt func(*Local) error) (_ *Local, err error) {
 	l := &Local{cache: c, trouble: newTrouble()}
 	if l.lock, err = lockFolder(fs, dir); err != nil {
 		return nil, fmt.Errorf("local store %s: %w", dir, err)
@@ -70,7 +75,7 @@ func (c *Cache) Open(fs vfs.FS, dir, identity string) (_ *Local, err error) {
 	l.db, err = pebble.Open(dir, l.options(fs, blocks))
 	blocks.Unref()
 	if err == nil {
-		err = errors.Join(l.adopt(identity), l.trouble.err())
+		err = errors.Join(adopt(l), l.trouble.err())
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("local store %s: %w", dir, err), l.close())
@@ -78,9 +83,9 @@ func (c *Cache) Open(fs vfs.FS, dir, identity string) (_ *Local, err error) {
 	return l, nil
 }
 
-// options: what must not be lost stands in the changelog. So there is no log, which
-// would be the same bytes once more and whose errors are panics of Pebble's: a
-// process that dies leaves the store as of an earlier commit.
+// options: what must not be lost stands in the changelog, or is flushed at once. So
+// there is no log, which would be the same bytes once more and whose errors are panics
+// of Pebble's: a process that dies leaves the store as of an earlier commit.
 func (l *Local) options(fs vfs.FS, blocks *pebble.Cache) *pebble.Options {
 	return &pebble.Options{
 		FS: fs, Lock: l.lock, Cache: blocks, Logger: l.trouble, EventListener: l.trouble.listener(),

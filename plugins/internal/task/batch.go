@@ -16,7 +16,17 @@ type Batch struct {
 	records   []record
 	bytes     []byte // keys and values, one behind the other
 	headers   map[int][]event.Header
-	rows      []event.Row // in place of records: rows that were made already
+	arrivals  []Arrival // in place of records: rows that were made already
+}
+
+// Arrival is a row that its feed has made, and what the feed alone knows of it.
+type Arrival struct {
+	Row event.Row
+	// Seen is the largest event time that the whole input has had so far, where the
+	// partition is but a share of it; event.MinTime where it is not.
+	Seen event.Time
+	// Invalid says why the row is no event. Then it is rejected, and moves nothing.
+	Invalid string
 }
 
 // record is what is told of one; its key begins at at, and its value follows.
@@ -46,14 +56,24 @@ func NewBatch(topic string, partition int32, records, bytes int) *Batch {
 
 // free lets the batch be made anew, which overwrites what its rows point to.
 func (b *Batch) free() {
-	if b.rows == nil {
+	if b.arrivals == nil {
 		*b = Batch{records: b.records[:0], bytes: b.bytes[:0]}
 		spare.Put(b)
 	}
 }
 
 // BatchOf makes a batch of rows, which are its own from now on.
-func BatchOf(rows ...event.Row) *Batch { return &Batch{rows: rows} }
+func BatchOf(rows ...event.Row) *Batch {
+	arrivals := make([]Arrival, len(rows))
+	for i, r := range rows {
+		arrivals[i] = Arrival{Row: r, Seen: event.MinTime}
+	}
+	return Arrivals(arrivals)
+}
+
+// Arrivals makes a batch of rows that the feed has made. Nothing of them is changed, so
+// that the feed may deliver them again to another run.
+func Arrivals(arrivals []Arrival) *Batch { return &Batch{arrivals: arrivals} }
 
 // Add appends a record, of which it keeps copies; headers become the batch's.
 func (b *Batch) Add(t event.Time, offset int64, key, value []byte, headers []event.Header) {
@@ -80,20 +100,21 @@ func (b *Batch) Len() int {
 	if b == nil {
 		return 0
 	}
-	return len(b.records) + len(b.rows)
+	return len(b.records) + len(b.arrivals)
 }
 
 func (b *Batch) time(i int) event.Time {
-	if b.rows != nil {
-		return b.rows[i].Time
+	if b.arrivals != nil {
+		return b.arrivals[i].Row.Time
 	}
 	return b.records[i].time
 }
 
-// row makes the row of a record, whose source is put into place; slot is its topic's.
-func (b *Batch) row(i int, place *event.Source, slot uint8) event.Row {
-	if b.rows != nil {
-		return b.rows[i]
+// row makes the row of a record, whose source is put into place; slot is its topic's. Of
+// one that was made already the arrival is told.
+func (b *Batch) row(i int, place *event.Source, slot uint8) (event.Row, *Arrival) {
+	if b.arrivals != nil {
+		return b.arrivals[i].Row, &b.arrivals[i]
 	}
 	r := &b.records[i]
 	*place = event.Source{Topic: b.topic, Partition: b.partition, Offset: r.offset, Headers: b.headers[i], Slot: slot}
@@ -106,5 +127,5 @@ func (b *Batch) row(i int, place *event.Source, slot uint8) event.Row {
 		end := at + uint32(r.value)
 		place.Value = b.bytes[at:end:end]
 	}
-	return event.Row{Time: r.time, Source: place}
+	return event.Row{Time: r.time, Source: place}, nil
 }

@@ -21,8 +21,11 @@ type Source struct {
 	// pushed, and behind what the partition holds beside records, such as control records.
 	next, reached int64
 
-	// seen is the largest event time that was merged.
+	// seen is the largest event time that was merged, and of an input of which this is
+	// a share the largest that had come by then.
 	seen event.Time
+	// ahead is the largest event time of such an input behind everything that was pushed.
+	ahead event.Time
 	// atEnd: the broker confirmed that nothing follows what was fetched.
 	atEnd bool
 	// idle: the partition has stood at its end while others delivered, and neither
@@ -49,17 +52,31 @@ func (s *Source) Push(b *Batch) {
 func (s *Source) time() event.Time { return s.queue[0].time(s.head) }
 
 // pop takes the first record off. Its source is put into place. The batch is told of
-// which it was the last.
-func (s *Source) pop(place *event.Source) (r event.Row, spent *Batch) {
+// which it was the last, and the arrival if there is one.
+func (s *Source) pop(place *event.Source) (r event.Row, told *Arrival, spent *Batch) {
 	b := s.queue[0]
-	r = b.row(s.head, place, s.slot)
+	r, told = b.row(s.head, place, s.slot)
 	s.head++
 	s.n--
 	if s.head == b.Len() {
 		s.queue[0] = nil
 		s.queue, s.head, spent = s.queue[1:], 0, b
 	}
-	return r, spent
+	return r, told, spent
+}
+
+// See tells the largest event time of the input of which the source is a share, behind
+// everything that was pushed: so event time passes where others have the records.
+func (s *Source) See(seen event.Time) { s.ahead = max(s.ahead, seen) }
+
+// catchUp takes over what was told by See once everything before it is merged, and tells
+// whether that was news.
+func (s *Source) catchUp() bool {
+	if s.Len() > 0 || s.ahead <= s.seen {
+		return false
+	}
+	s.seen = s.ahead
+	return true
 }
 
 // Reach tells that everything before the offset next was pushed.
@@ -129,7 +146,7 @@ func New(chain *Chain, sources []*Source, maxOutOfOrderness event.Duration) *Tas
 		chain: chain, watermark: event.MinTime, from: event.MinTime, input: Account{Operator: "input"},
 	}
 	for i, s := range sources {
-		s.seen = event.MinTime
+		s.seen, s.ahead = event.MinTime, event.MinTime
 		if i+1 < slots {
 			s.slot = uint8(i + 1)
 		}
@@ -184,19 +201,35 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 			t.places = make([]event.Source, 0, limit) // the ones before stay where they are
 		}
 		t.places = t.places[:len(t.places)+1]
-		r, spent := s.pop(&t.places[len(t.places)-1])
+		r, told, spent := s.pop(&t.places[len(t.places)-1])
 		if spent != nil {
 			t.spent = append(t.spent, spent)
 		}
 		s.next = r.Source.Offset + 1
-		s.count[In]++
+		count := s.count
+		if told != nil {
+			if told.Seen > s.seen { // whatever becomes of the row itself
+				s.seen = told.Seen
+				t.advance(s)
+			}
+			if r.Source.Topic != s.Topic { // a feed may have records of several topics in one source
+				count = t.input.of(r.Source.Topic)
+			}
+		}
+		count[In]++
+		if told != nil && told.Invalid != "" {
+			count[Invalid]++
+			r.Watermark = t.watermark
+			sink.Rejects = append(sink.Rejects, Reject{"input", Invalid, told.Invalid, r})
+			continue
+		}
 		if r.Time > horizon {
-			s.count[Future]++
+			count[Future]++
 			r.Watermark = t.watermark
 			sink.Rejects = append(sink.Rejects, Reject{"input", Future, "event time " + r.Time.String() + " lies beyond " + horizon.String(), r})
 			continue
 		}
-		s.count[Passed]++
+		count[Passed]++
 		t.any = true
 		s.seen = max(s.seen, r.Time)
 		t.advance(s)
@@ -206,9 +239,23 @@ func (t *Task) Step(limit int, horizon event.Time, sink *Sink) int {
 		t.run = append(t.run, r)
 	}
 	if n > 0 {
+		if s := t.catchUp(); s != nil {
+			t.advance(s)
+		}
 		t.drive(sink)
 	}
 	return n
+}
+
+// catchUp lets the sources take over what they were told by See. It returns one for which
+// that was news, which holds the watermark as if it had a record, and nil if there is none.
+func (t *Task) catchUp() (moved *Source) {
+	for _, s := range t.Sources {
+		if s.catchUp() {
+			moved = s
+		}
+	}
+	return moved
 }
 
 // advance moves the watermark to where the sources allow. The source of the record that is being
@@ -254,10 +301,11 @@ func (t *Task) release(sink *Sink) {
 	t.spent = t.spent[:0]
 }
 
-// Settle moves the watermark after a source became idle or finished.
+// Settle moves the watermark after a source became idle or finished, or was told of
+// event time by See.
 func (t *Task) Settle(sink *Sink) {
 	before := t.watermark
-	if t.advance(nil); t.watermark > before {
+	if t.advance(t.catchUp()); t.watermark > before {
 		t.drive(sink)
 	}
 }

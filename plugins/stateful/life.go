@@ -1,0 +1,210 @@
+package stateful
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/state"
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
+)
+
+// refusal is an error that no retry can mend.
+type refusal struct{ error }
+
+func (e *refusal) Unwrap() error { return e.error }
+
+func refuse(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }
+
+// life is the time in which a task is at work: as long as its stream runs, or until the
+// inner input has ended. It consists of runs. Each one restores the state of the last
+// commit, begins a generation and processes what the queue holds; an error ends the run
+// and drops everything that it had not committed.
+type life struct {
+	in    *input
+	log   *service.Logger
+	task  int32
+	queue *queue
+
+	quit   chan struct{} // see host.Runner.Run
+	once   sync.Once     // guards quit
+	cancel context.CancelFunc
+	over   chan struct{} // closed when the life is over; then the rest may be read
+
+	finished bool // the inner input has ended, and all of it is emitted as final
+	accounts []task.Line
+}
+
+func newLife(in *input, number int, q *queue) *life {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &life{
+		in: in, log: in.log, task: int32(number), queue: q,
+		quit: make(chan struct{}), cancel: cancel, over: make(chan struct{}),
+	}
+	go l.live(ctx)
+	return l
+}
+
+// quittingTime is how long a task may take to commit and close when the stream stops.
+const quittingTime = 5 * time.Second
+
+// end ends the life. What takes too long is dropped: it was not acknowledged.
+func (l *life) end() {
+	l.once.Do(func() { close(l.quit) })
+	timer := time.NewTimer(quittingTime)
+	defer timer.Stop()
+	select {
+	case <-l.over:
+	case <-timer.C:
+		l.log.Warnf("Task %d does not come to its end within %v: what it has not committed is dropped", l.task, quittingTime)
+		l.cancel()
+		<-l.over
+	}
+}
+
+// ending tells whether the life was asked to end.
+func (l *life) ending() bool {
+	select {
+	case <-l.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// live runs the task until its life is over.
+func (l *life) live(ctx context.Context) {
+	defer close(l.over)
+	defer l.cancel()
+	var trouble host.Outage
+	for {
+		began := time.Now()
+		finished, err := l.run(ctx, trouble.Fresh())
+		var refused *refusal
+		switch {
+		case err == nil || ctx.Err() != nil || l.ending():
+			if err != nil && !errors.Is(err, context.Canceled) {
+				l.log.Warnf("Task %d ends without a last commit: %v", l.task, err)
+			}
+			l.finished = finished && err == nil
+			return
+		case errors.As(err, &refused):
+			l.in.fail(err)
+			return
+		}
+		if time.Since(began) > host.LogEvery {
+			trouble = host.Outage{} // it had run well
+		}
+		if trouble.News() {
+			l.log.Warnf("Task %d starts again from its last commit: %v", l.task, err)
+		} else {
+			l.log.Debugf("Task %d starts again from its last commit: %v", l.task, err)
+		}
+		trouble.Pause(ctx, l.quit)
+	}
+}
+
+// run is one run of the task, which is told unless it is one of many attempts.
+func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
+	began := time.Now()
+	cfg := &l.in.cfg
+	store, err := l.in.cache.OpenDurable(cfg.fs, cfg.dir(int(l.task)), cfg.identity())
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	at, err := readPlace(store)
+	if err != nil {
+		return false, err
+	}
+	fit, err := l.fits(store)
+	if err != nil {
+		return false, err
+	}
+	if at.checkpoint != nil {
+		at.checkpoint.Lines = fit.Forget(at.checkpoint.Lines)
+	}
+	// No run emits anything before its generation is known to last: two that had the same
+	// could not be told apart by a ledger.
+	at.marker.Generation++
+	if err := store.Commit(at.marker.Append(nil)); err != nil {
+		return false, err
+	}
+	tools, err := l.in.newTools(store)
+	if err != nil {
+		return false, refuse("%w", err)
+	}
+	defer func() { err = errors.Join(err, tools.ops.Close(context.WithoutCancel(ctx))) }()
+	r, err := l.resume(at, store, tools)
+	if err != nil {
+		return false, err
+	}
+	if labels := slices.Concat(fit.Reset, fit.Dropped); tell && len(labels) > 0 {
+		l.log.Warnf("Task %d: the state of %s is dropped", l.task, strings.Join(labels, ", "))
+	}
+	if tell {
+		l.log.Infof("Task %d: generation %d goes on behind emission %d, restored in %v",
+			l.task, at.marker.Generation, at.marker.Seq, time.Since(began).Round(time.Millisecond))
+	}
+	l.queue.attach(ctx, r, at.next())
+	finished, err = r.Run(ctx, nil, l.quit)
+	l.queue.detach()
+	if err != nil && !l.ending() {
+		settling, settled := context.WithTimeout(ctx, settleTime)
+		defer settled()
+		r.Settle(settling)
+	}
+	if errors.Is(err, host.ErrFenced) {
+		return false, l.foreign(at.marker.Generation, err)
+	}
+	l.accounts = r.Accounts()
+	return finished, err
+}
+
+// fits makes sure that the state is of the operators that there are. What starts afresh is
+// dropped with the commit that begins the generation.
+func (l *life) fits(store *state.Local) (*task.Fit, error) {
+	fit, err := task.FitTo(store, l.in.defined, l.in.cfg.dropState)
+	var misfit *task.Misfit
+	if errors.As(err, &misfit) {
+		return nil, refuse("stream %s, task %d: %w", l.in.cfg.name, l.task, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return fit, fit.Apply(store)
+}
+
+// settleTime is how long a run that is over waits for what the outputs still hold of
+// it, so that the next run's rows come behind.
+const settleTime = 5 * time.Second
+
+// resume readies a run: the task with the operators' state.
+func (l *life) resume(at *place, store *state.Local, tools *tools) (*host.Runner, error) {
+	cfg := &l.in.cfg
+	src := &task.Source{Topic: cfg.name, Partition: l.task}
+	src.Begin(at.next())
+	t := task.New(tools.chain, []*task.Source{src}, cfg.opts.MaxOutOfOrderness)
+	if at.checkpoint != nil {
+		if err := t.Resume(at.checkpoint); err != nil {
+			return nil, refuse("stream %s, task %d: %w", cfg.name, l.task, err)
+		}
+	}
+	k := &keeper{generation: at.marker.Generation, store: store, cache: l.in.cache, task: t, queue: l.queue}
+	run := host.TaskRun{Stream: cfg.name, Task: l.task, Generation: at.marker.Generation, CommittedSeq: at.marker.Seq}
+	return host.NewRunner(run, cfg.opts, l.in.hub, feed{}, t, k, l.in.out), nil
+}
+
+// foreign says what a ledger means that knows a later generation. The folder is ours
+// alone, so no later run of its state can be there.
+func (l *life) foreign(generation int64, err error) error {
+	return refuse("stream %s, task %d: rows of a generation after %d are there, of which the state in %s knows nothing: it was deleted, or another stream of this name writes to the database; `tidemark state reset` drops state and rows: %w",
+		l.in.cfg.name, l.task, generation, l.in.cfg.folder(), err)
+}

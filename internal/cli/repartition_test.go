@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/tidemark-streams/tidemark/internal/repartition"
 	olistcsv "github.com/tidemark-streams/tidemark/plugins/olist_csv"
 )
 
@@ -116,6 +117,22 @@ func TestRepartitionPlan(t *testing.T) {
 				t.Errorf("%v, want %q", err, c.fails)
 			}
 		})
+	}
+}
+
+// An interrupted run says so in one line.
+func TestRepartitionInterrupted(t *testing.T) {
+	cluster, client := fakeKafka(t)
+	if err := cluster.CreateTopic("a", 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	plan := repartitionPlan{pairs: []repartition.Pair{{From: "a", To: "a.p2"}}, partitions: 2}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errOut strings.Builder
+	err := plan.run(ctx, client, cluster.ListenAddrs(), &out, &errOut)
+	if err == nil || !strings.HasPrefix(err.Error(), "interrupted: nothing has changed") || out.Len() > 0 {
+		t.Error(err, out.String())
 	}
 }
 

@@ -57,8 +57,8 @@ func (c *topicCopy) readBack(ctx context.Context, ends []int64) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := fetches.Err(); err != nil {
-			return fmt.Errorf("read back %s: %w", c.To, err)
+		if err := lasting(fetches); err != nil {
+			return fmt.Errorf("check the copy: %w", err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			at := &c.checked[r.Partition]

@@ -18,7 +18,9 @@ const (
 	mostRead  = 4 << 20
 	// stalled is how long a partition may deliver nothing before its end before it is
 	// asked why.
-	stalled = 5 * time.Second
+	stalled = 2 * time.Second
+	// askTimeout bounds the question.
+	askTimeout = 5 * time.Second
 	// fetchWait is how long a broker holds back its answer where there is nothing.
 	fetchWait = 500 * time.Millisecond
 )
@@ -40,6 +42,7 @@ type reader struct {
 	client *kgo.Client
 	log    func(string)
 	buf    []*kgo.Record
+	absent int // times in a row that the broker knew no such topic
 }
 
 func (j *Job) newReader(topic string, part, parts int32, at *place) (*reader, error) {
@@ -93,33 +96,65 @@ func (r *reader) fetch(ctx context.Context) error {
 	if len(r.buf) > 0 {
 		return nil
 	}
-	for _, e := range fetches.Errors() {
-		if !errors.Is(e.Err, context.DeadlineExceeded) && !kerr.IsRetriable(e.Err) {
-			return fmt.Errorf("read %s/%d: %w", r.topic, r.part, e.Err)
-		}
+	if err := lasting(fetches); err != nil {
+		return err
 	}
 	if wait.Err() != nil {
-		r.ask(ctx)
+		return r.ask(ctx)
 	}
 	return nil
 }
 
+// lasting is the first error of a fetch that trying again does not mend. Lost
+// connections are the client's to mend.
+func lasting(fetches kgo.Fetches) error {
+	for _, e := range fetches.Errors() {
+		var lost *kgo.ErrDataLoss
+		if answered(e.Err) && !kerr.IsRetriable(e.Err) || errors.As(e.Err, &lost) || errors.Is(e.Err, kgo.ErrClientClosed) {
+			return fmt.Errorf("read %s/%d: %w", e.Topic, e.Partition, e.Err)
+		}
+	}
+	return nil
+}
+
+// answered tells errors that a broker has answered with from broken connections.
+func answered(err error) bool {
+	var told *kerr.Error
+	return errors.As(err, &told)
+}
+
+// absentTries is how often a broker may not know a topic before it counts as
+// deleted: one that has just started may not know it yet.
+const absentTries = 5
+
 // ask finds out why a partition delivers nothing, although it has not been read to
-// its end. Where nobody answers, that is why.
-func (r *reader) ask(ctx context.Context) {
-	ctx, done := context.WithTimeout(ctx, stalled)
+// its end. Where nobody answers, that is why. The error is that the topic was deleted.
+func (r *reader) ask(ctx context.Context) error {
+	ctx, done := context.WithTimeout(ctx, askTimeout)
 	defer done()
 	admin := kadm.NewClient(r.client)
-	if starts, err := admin.ListStartOffsets(ctx, r.topic); err == nil {
-		if start, ok := starts.Lookup(r.topic, r.part); ok && start.Err == nil && start.Offset > r.next {
-			r.skipped += start.Offset - r.next
-			r.next = start.Offset
-			return
-		}
+	starts, err := admin.ListStartOffsets(ctx, r.topic)
+	if err != nil {
+		return nil
 	}
-	if stable, err := admin.ListCommittedOffsets(ctx, r.topic); err == nil {
-		if at, ok := stable.Lookup(r.topic, r.part); ok && at.Err == nil && at.Offset <= r.next {
-			r.log(fmt.Sprintf("%s/%d: waiting for the end of a transaction that is open at offset %d; one whose producer is gone ends with its timeout", r.topic, r.part, at.Offset))
+	if errors.Is(starts.Error(), kerr.UnknownTopicOrPartition) {
+		if r.absent++; r.absent == absentTries {
+			return fmt.Errorf("%s was deleted", r.topic)
 		}
+		return nil
 	}
+	r.absent = 0
+	if start, ok := starts.Lookup(r.topic, r.part); ok && start.Err == nil && start.Offset > r.next {
+		r.skipped += start.Offset - r.next
+		r.next = start.Offset
+		return nil
+	}
+	stable, err := admin.ListCommittedOffsets(ctx, r.topic)
+	if err != nil {
+		return nil
+	}
+	if at, ok := stable.Lookup(r.topic, r.part); ok && at.Err == nil && at.Offset <= r.next {
+		r.log(fmt.Sprintf("%s/%d: waiting for the end of a transaction that is open at offset %d; one whose producer is gone ends with its timeout", r.topic, r.part, at.Offset))
+	}
+	return nil
 }

@@ -347,6 +347,25 @@ func TestRetentionGoesOn(t *testing.T) {
 	}
 }
 
+// A topic that is deleted meanwhile, old or new, ends the run.
+func TestTopicIsDeleted(t *testing.T) {
+	for name, want := range map[string]string{"a": "a was deleted", "a.new": "a.new takes no copy of a/0 offset 0: UNKNOWN_TOPIC"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.topic("a", 1, nil)
+			w.produce(w.client, &kgo.Record{Topic: "a", Key: []byte("k"), Timestamp: at(0)})
+			made := w.begin(w.job(3, "a"))
+			if _, err := kadm.NewClient(w.client).DeleteTopic(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+			if err := made.follow(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%v, want %s", err, want)
+			}
+		})
+	}
+}
+
 // begin takes the steps of a job of one topic before the first record.
 func (w *world) begin(j *Job) *topicCopy {
 	w.Helper()

@@ -234,14 +234,33 @@ func (t topic) batchBytes() int32 {
 	return int32(min(n, most))
 }
 
-// offsets are where the partitions of a topic end, or start, as list tells.
+// retryPause is waited between two questions to a broker that does not answer. It is
+// the client that says so (OnBrokerConnect).
+const retryPause = time.Second
+
+// offsets are where the partitions of a topic end, or start, as list tells, however
+// long the brokers take to answer.
 func offsets(ctx context.Context, list func(context.Context, ...string) (kadm.ListedOffsets, error), name string, partitions int32) ([]int64, error) {
 	listed, err := list(ctx, name)
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("offsets of %s: %w", name, err)
+	for absent := 0; ; {
+		if err == nil {
+			err = listed.Error()
+		}
+		if err == nil {
+			break
+		}
+		if answered(err) && !kerr.IsRetriable(err) {
+			return nil, fmt.Errorf("offsets of %s: %w", name, err)
+		}
+		if errors.Is(err, kerr.UnknownTopicOrPartition) {
+			if absent++; absent == absentTries {
+				return nil, fmt.Errorf("%s was deleted", name)
+			}
+		}
+		if err := sleep(ctx, retryPause); err != nil {
+			return nil, err
+		}
+		listed, err = list(ctx, name)
 	}
 	found := make([]int64, partitions)
 	for p := range partitions {

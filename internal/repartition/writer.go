@@ -22,6 +22,9 @@ const (
 	bufferedBytes   = 32 << 20
 )
 
+// unknownTries is how often the broker may not know the new topic.
+const unknownTries = 10
+
 func (j *Job) newWriter(c *topicCopy, fail context.CancelCauseFunc) (*writer, error) {
 	client, err := j.connect(
 		kgo.DefaultProduceTopic(c.To),
@@ -30,6 +33,7 @@ func (j *Job) newWriter(c *topicCopy, fail context.CancelCauseFunc) (*writer, er
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
 		kgo.ProducerBatchCompression(kgo.Lz4Compression()),
 		kgo.ProducerBatchMaxBytes(c.batch),
+		kgo.UnknownTopicRetries(unknownTries),
 		kgo.MaxBufferedRecords(bufferedRecords),
 		kgo.MaxBufferedBytes(max(bufferedBytes, 2*int(c.batch))),
 	)

@@ -18,7 +18,7 @@ var eventTopics = []string{"olist.orders", "olist.order_items", "olist.payments"
 
 // From three partitions and one consumer to six and six, as the guide tells it, while
 // a producer writes. The first attempt is killed, and what it leaves is refused by
-// streams and producers.
+// streams and producers; in the second, Kafka goes away for a while.
 func TestMorePartitions(t *testing.T) {
 	dir := dataset(t)
 	p := newPipeline(t, 3)
@@ -41,6 +41,7 @@ func TestMorePartitions(t *testing.T) {
 	if !producer.Running() {
 		t.Error("the producer has ended before it was to be stopped")
 	}
+	p.kafka.Outage(t, outage(t))
 	p.interrupt(producer)
 	r := p.succeeds(second)
 	for _, text := range []string{

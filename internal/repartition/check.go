@@ -21,7 +21,7 @@ func (c *topicCopy) check(ctx context.Context) error {
 	}
 	switch more := c.stored.Records - c.read.Records; {
 	case more > 0:
-		return fmt.Errorf("%s holds %d records more than were copied: something else writes to it", c.To, more)
+		return fmt.Errorf("%s holds %d %w: a broker was restarted and has stored some twice, or something else writes to it", c.To, more, errMore)
 	case more < 0:
 		return fmt.Errorf("%s lacks %d of the %d records that were copied", c.To, -more, c.read.Records)
 	case !c.stored.Equal(c.read):

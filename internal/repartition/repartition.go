@@ -90,8 +90,27 @@ func (j *Job) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Co
 	}
 }
 
+// attempts is how often a copy is begun anew that holds more than it should.
+const attempts = 3
+
+// errMore says that a new topic holds more records than were copied. Brokers forget
+// the last batches of an idempotent producer when those are older than
+// producer.id.expiration.ms, and they tell that by the time of the records: so one
+// that was restarted may store a batch twice, when it is sent again.
+var errMore = errors.New("records more than were copied")
+
 // Run copies and checks until the old topics hold nothing that was not copied.
 func (j *Job) Run(ctx context.Context) ([]Copied, error) {
+	for n := 1; ; n++ {
+		copies, err := j.attempt(ctx)
+		if n == attempts || !errors.Is(err, errMore) {
+			return copies, err
+		}
+		j.Log(fmt.Sprintf("%v; beginning anew", err))
+	}
+}
+
+func (j *Job) attempt(ctx context.Context) ([]Copied, error) {
 	sources, err := j.sources(ctx)
 	if err != nil {
 		return nil, err

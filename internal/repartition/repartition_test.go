@@ -390,7 +390,7 @@ func TestCheckNotices(t *testing.T) {
 		want string
 	}{
 		"added": {func(w *world, c *topicCopy) { w.produce(w.client, &kgo.Record{Topic: c.To, Timestamp: at(0)}) },
-			"a.new holds 1 records more than were copied: something else writes to it"},
+			"a.new holds 1 records more than were copied: a broker was restarted and has stored some twice, or something else writes to it"},
 		"lost": {func(_ *world, c *topicCopy) { c.read.add(&kgo.Record{}) }, "a.new lacks 1 of the"},
 		"changed": {func(w *world, c *topicCopy) {
 			c.read.add(&kgo.Record{Value: []byte("x"), Timestamp: at(0)})
@@ -411,6 +411,28 @@ func TestCheckNotices(t *testing.T) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+// A copy into which something was written twice is made anew.
+func TestTwice(t *testing.T) {
+	w := newWorld(t)
+	w.topic("a", 2, nil)
+	w.fill("a", 2, 5)
+	j := w.job(3, "a")
+	other := w.connect() // the second request
+	requests := 0
+	w.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		if requests++; requests == 1 { // the first batch of the first attempt
+			w.cluster.KeepControl()
+			w.cluster.SleepControl(func() { w.produce(other, &kgo.Record{Topic: "a.new", Timestamp: at(0)}) })
+		}
+		return nil, nil, false
+	})
+	w.mustRun(j)
+	w.copied(j, j.Pairs[0])
+	if !strings.Contains(w.said(), "; beginning anew") {
+		t.Error(w.said())
 	}
 }
 

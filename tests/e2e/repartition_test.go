@@ -47,7 +47,6 @@ func TestMorePartitions(t *testing.T) {
 	for _, text := range []string{
 		"deleted olist.orders.p6, which an interrupted run has left unfinished",
 		"counts and checksums agree", "export TIDEMARK_TOPIC_SUFFIX=.p6", "tidemark replay --yes",
-		"olist.orders: has grown by ",
 	} {
 		if !strings.Contains(r.Output(), text) {
 			t.Errorf("repartition does not say %q", text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -15,10 +16,18 @@ import (
 	olistcsv "github.com/tidemark-streams/tidemark/plugins/olist_csv"
 )
 
-// olistTopics are the topics of the Olist streams.
-func olistTopics() []string {
-	return []string{olistcsv.TopicOrders, olistcsv.TopicItems, olistcsv.TopicPayments, olistcsv.TopicDeadLetters}
+// suffixEnv is appended to the names of the topics of events by the shipped streams:
+// their topics are copies that "topics repartition" has made.
+const suffixEnv = "TIDEMARK_TOPIC_SUFFIX"
+
+// eventTopics are the topics that a stream may read together.
+func eventTopics() []string {
+	suffix := os.Getenv(suffixEnv)
+	return []string{olistcsv.TopicOrders + suffix, olistcsv.TopicItems + suffix, olistcsv.TopicPayments + suffix}
 }
+
+// olistTopics are the topics of the Olist streams.
+func olistTopics() []string { return append(eventTopics(), olistcsv.TopicDeadLetters) }
 
 const (
 	firstKafkaWait   = time.Second

@@ -102,7 +102,10 @@ func produce(ctx context.Context, env map[string]string, brokers []string, out, 
 		summary = olistcsv.SummaryOf(res)
 		go func() {
 			defer close(finished)
-			show.run(watch, summary)
+			show.run(watch, func() (int, int, string) {
+				a := summary.Account()
+				return a.DeliveredTotal(), a.Total, "sent"
+			})
 		}()
 	})
 	watched()

@@ -211,16 +211,15 @@ func TestProduceInterrupted(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	var w bytes.Buffer
-	a := olistcsv.Account{Total: 2000, Delivered: map[string]int{"a": 400, "b": 600}}
 	plain := progress{w: &w}
-	plain.show(a, 2*time.Second)
+	plain.show(1000, 2000, "sent", 2*time.Second)
 	if w.String() != "1,000 of 2,000 sent, 500/s\n" {
 		t.Errorf("%q", w.String())
 	}
 	w.Reset()
 	bar := progress{w: &w, terminal: true}
-	bar.show(olistcsv.Account{}, time.Second)
-	bar.show(a, 2*time.Second)
+	bar.show(0, 0, "sent", time.Second)
+	bar.show(1000, 2000, "sent", 2*time.Second)
 	if _, err := bar.Write([]byte("a log line\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ const (
 	clearLine = "\r\x1b[K"
 )
 
-// progress shows how far a replay has come: a bar that moves on a terminal, a
+// progress shows how far a replay or a copy has come: a bar that moves on a terminal, a
 // line now and then elsewhere. Logs are written through it, above the bar.
 type progress struct {
 	mu       sync.Mutex
@@ -53,15 +53,16 @@ func (p *progress) clear() {
 	}
 }
 
-// run shows the account until ctx ends, then takes the bar away.
-func (p *progress) run(ctx context.Context, summary *olistcsv.Summary) {
+// run shows what state tells, how much of how much is done and the verb for it, until
+// ctx ends; then it takes the bar away.
+func (p *progress) run(ctx context.Context, state func() (done, total int, verb string)) {
 	every := lineEvery
 	if p.terminal {
 		every = barEvery
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	begun := time.Now()
+	begun, doing := time.Now(), ""
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,25 +71,30 @@ func (p *progress) run(ctx context.Context, summary *olistcsv.Summary) {
 			p.clear()
 			return
 		case <-tick.C:
-			p.show(summary.Account(), time.Since(begun))
+			done, total, verb := state()
+			if doing != "" && verb != doing { // another count, with a pace of its own
+				begun = time.Now()
+			}
+			doing = verb
+			p.show(done, total, verb, time.Since(begun))
 		}
 	}
 }
 
-func (p *progress) show(a olistcsv.Account, took time.Duration) {
-	if a.Total == 0 {
+func (p *progress) show(done, total int, verb string, took time.Duration) {
+	if total == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	done := a.DeliveredTotal()
-	line := fmt.Sprintf("%s of %s sent, %s/s", humanize.Comma(int64(done)), humanize.Comma(int64(a.Total)), perSecond(done, took))
+	done = min(done, total)
+	line := fmt.Sprintf("%s of %s %s, %s/s", humanize.Comma(int64(done)), humanize.Comma(int64(total)), verb, perSecond(done, took))
 	if !p.terminal {
 		fmt.Fprintln(p.w, line)
 		return
 	}
-	full := barWidth * done / a.Total
-	fmt.Fprintf(p.w, "%s[%s%s] %3d %%  %s", clearLine, strings.Repeat("█", full), strings.Repeat("·", barWidth-full), 100*done/a.Total, line)
+	full := barWidth * done / total
+	fmt.Fprintf(p.w, "%s[%s%s] %3d %%  %s", clearLine, strings.Repeat("█", full), strings.Repeat("·", barWidth-full), 100*done/total, line)
 	p.shown = true
 }
 
@@ -105,7 +111,8 @@ func producedText(a olistcsv.Account, brokers string, took time.Duration, interr
 	}
 	fmt.Fprintf(&b, "sent %s records to %s in %v (%s/s)\n", humanize.Comma(int64(done)), brokers, took.Round(10*time.Millisecond), perSecond(done, took))
 	for _, topic := range olistTopics() {
-		if n := a.Delivered[topic]; n > 0 {
+		name := strings.TrimSuffix(topic, os.Getenv(suffixEnv)) // by which the events are known
+		if n := a.Delivered[name]; n > 0 {
 			fmt.Fprintf(&b, "  %-20s %10s\n", topic, humanize.Comma(int64(n)))
 		}
 	}

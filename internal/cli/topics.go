@@ -17,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
+
+	kafkaevents "github.com/tidemark-streams/tidemark/plugins/kafka_events"
 )
 
 const (
@@ -31,10 +33,12 @@ func topicsCommand() *ucli.Command {
 	wait := kafkaWaitFlag()
 	return &ucli.Command{
 		Name:  "topics",
-		Usage: "Create and describe the Kafka topics of the Olist streams",
-		Description: "Works on " + strings.Join(olistTopics(), ", ") + ".\n\n" +
+		Usage: "Create, describe and repartition the Kafka topics of the Olist streams",
+		Description: "Works on " + strings.Join(olistTopics(), ", ") + ".\n" +
+			"The names of the first three end in what " + suffixEnv + " says, if anything.\n\n" +
 			"  tidemark topics create --partitions 6\n" +
-			"  tidemark topics describe --brokers localhost:9092",
+			"  tidemark topics describe --brokers localhost:9092\n" +
+			"  tidemark topics repartition --partitions 6",
 		Subcommands: []*ucli.Command{
 			{
 				Name:  "create",
@@ -64,7 +68,7 @@ func topicsCommand() *ucli.Command {
 			},
 			{
 				Name:        "describe",
-				Usage:       "Show partitions, offsets and settings of the topics",
+				Usage:       "Show partitions, offsets and settings of the topics, and whether they fit together",
 				Description: "  tidemark topics describe",
 				Flags:       []ucli.Flag{brokersFlag(), wait},
 				Action: func(c *ucli.Context) error {
@@ -73,6 +77,7 @@ func topicsCommand() *ucli.Command {
 					})
 				},
 			},
+			repartitionCommand(),
 		},
 	}
 }
@@ -296,7 +301,7 @@ func describePresent(ctx context.Context, adm *kadm.Client, topics []string, w i
 			records += end.Offset - start.Offset
 			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t\n", topic, p, start.Offset, end.Offset, end.Offset-start.Offset)
 		}
-		fmt.Fprintf(t, "%s\tall\t\t\t%d\t\n", topic, records)
+		fmt.Fprintf(t, "%s\tall %d\t\t\t%d\t\n", topic, len(ends[topic]), records)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -311,6 +316,32 @@ func describePresent(ctx context.Context, adm *kadm.Client, topics []string, w i
 			parts[i] = k + "=" + configs[k]
 		}
 		fmt.Fprintf(w, "%s: %s\n", topic, strings.Join(parts, " "))
+		if kafkaevents.Unfinished(func(key string) string { return configs[key] }) {
+			fmt.Fprintf(w, "%s: UNFINISHED COPY, which streams refuse: \"tidemark topics repartition\" runs, or was interrupted and is to be repeated\n", topic)
+		}
+	}
+	if line := fit(func(topic string) int { return len(ends[topic]) }); line != "" {
+		fmt.Fprintln(w, line)
 	}
 	return nil
+}
+
+// fit says whether a stream can read the topics of events together; those that do not
+// exist have no partitions and are left out. It is empty where there is none.
+func fit(partitions func(topic string) int) string {
+	var counts []string
+	same := map[int]bool{}
+	for _, topic := range eventTopics() {
+		if n := partitions(topic); n > 0 {
+			counts = append(counts, fmt.Sprintf("%s has %d", topic, n))
+			same[n] = true
+		}
+	}
+	switch len(same) {
+	case 0:
+		return ""
+	case 1:
+		return "partitions fit: " + strings.Join(counts, ", ")
+	}
+	return "partitions DO NOT FIT: " + strings.Join(counts, ", ") + "; streams that join topics need the same number: see \"tidemark topics repartition --help\""
 }

@@ -57,7 +57,8 @@ created olist.dead_letters: 3 partitions, keeps every record
 	}
 	text := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"olist.orders all 1",
+		"olist.orders all 3 1",
+		"partitions DO NOT FIT: olist.orders has 3, olist.order_items has 3, olist.payments has 2;",
 		"olist.payments 1 0 0 0",
 		"olist.orders: cleanup.policy=delete compression.type=producer message.timestamp.type=CreateTime retention.bytes=-1 retention.ms=-1",
 	} {

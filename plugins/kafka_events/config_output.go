@@ -57,7 +57,8 @@ can take it.
 Kafka deletes records by their timestamps. Events of the past written to a topic with the default retention of seven days would be
 gone within minutes, without an error. Before the first record for a topic its configuration is therefore read, and records are refused
 that would not survive (`+"`cleanup.policy=delete` with `retention.ms`"+` over) or that would lose their event time (`+"`message.timestamp.type=LogAppendTime`"+`).
-`+"`tidemark topics create`"+` creates topics that keep records for ever. `+"`check_retention: false`"+` turns this off.`).
+`+"`tidemark topics create`"+` creates topics that keep records for ever. A topic that is the unfinished
+copy of another (`+"`tidemark topics repartition`"+`) is refused as well. `+"`check_retention: false`"+` turns this off.`).
 		Example("Events with their own time", "Topic, key and time are taken from metadata.", `
 output:
   kafka_events:

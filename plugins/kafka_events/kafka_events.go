@@ -18,6 +18,8 @@ type topicTimes struct {
 	keeps time.Duration
 	// overwrites tells that the broker replaces timestamps by its own time.
 	overwrites bool
+	// unfinished tells that the topic is a copy that is still being made.
+	unfinished bool
 }
 
 // The configurations of a topic that topicTimes depends on.
@@ -30,6 +32,7 @@ const (
 // timesOf reads a topic's configuration. What is missing counts as harmless.
 func timesOf(configs map[string]string) topicTimes {
 	t := topicTimes{keeps: -1, overwrites: configs[configTimestampType] == "LogAppendTime"}
+	t.unfinished = Unfinished(func(key string) string { return configs[key] })
 	deletes := false
 	for policy := range strings.SplitSeq(configs[configPolicy], ",") {
 		deletes = deletes || strings.TrimSpace(policy) == "delete"
@@ -45,6 +48,9 @@ const maxRetention = 200 * 365 * 24 * time.Hour
 
 // refuse tells why a record with this timestamp would not survive in the topic.
 func (t topicTimes) refuse(topic string, at, now time.Time) error {
+	if t.unfinished {
+		return fmt.Errorf("topic %s is an unfinished copy, to which \"tidemark topics repartition\" writes: wait until it has ended; if it was interrupted, repeat it", topic)
+	}
 	if t.overwrites {
 		return fmt.Errorf("topic %s replaces event times by the broker's time (message.timestamp.type=LogAppendTime): set it to CreateTime, or create the topic with \"tidemark topics create\"", topic)
 	}

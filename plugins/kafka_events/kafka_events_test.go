@@ -28,6 +28,9 @@ func TestTimesOf(t *testing.T) {
 		{map[string]string{configPolicy: "compact", configRetention: "86400000"}, topicTimes{keeps: -1}},
 		{map[string]string{configPolicy: "delete", configRetention: "9223372036854775807"}, topicTimes{keeps: maxRetention}},
 		{map[string]string{configTimestampType: "LogAppendTime"}, topicTimes{keeps: -1, overwrites: true}},
+		{map[string]string{configPolicy: "delete", UnfinishedConfig: UnfinishedValue}, topicTimes{keeps: -1, unfinished: true}},
+		{map[string]string{configPolicy: "delete", UnfinishedConfig: "86400000"}, topicTimes{keeps: -1}},
+		{map[string]string{configPolicy: "compact", UnfinishedConfig: UnfinishedValue}, topicTimes{keeps: -1}},
 	} {
 		if got := timesOf(tc.configs); got != tc.want {
 			t.Errorf("%v: %v, want %v", tc.configs, got, tc.want)
@@ -50,6 +53,7 @@ func TestRefuse(t *testing.T) {
 		{topicTimes{keeps: 0}, now.Add(-1), "deletes records 0s after"},
 		{topicTimes{keeps: -1}, time.UnixMilli(0), ""},
 		{topicTimes{keeps: -1, overwrites: true}, now, "LogAppendTime"},
+		{topicTimes{keeps: -1, unfinished: true}, now, "unfinished copy"},
 	} {
 		err := tc.times.refuse("t", tc.at, now)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {

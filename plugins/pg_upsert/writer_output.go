@@ -30,6 +30,9 @@ type writer struct {
 	stop  context.CancelFunc
 }
 
+// idleConnection is how long a connection may be out of use before it is closed.
+const idleConnection = 5 * time.Second
+
 // Outcomes of a row in the metric.
 const (
 	outcomeWritten    = "written"
@@ -62,6 +65,8 @@ func (w *writer) open(ctx context.Context) error {
 		w.db = sql.OpenDB(connector)
 		// One connection for each batch in flight, and one for the ledger.
 		w.db.SetMaxOpenConns(w.cfg.maxInFlight + 1)
+		// Those that are not in use leave room for others: many processes share a server.
+		w.db.SetConnMaxIdleTime(idleConnection)
 		w.refresh()
 	}
 	if err := w.db.PingContext(ctx); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	kafkaevents "github.com/tidemark-streams/tidemark/plugins/kafka_events"
 )
 
 // configError is an error that no retry can mend.
@@ -131,7 +132,7 @@ func (c *cluster) checkTopics(ctx context.Context) error {
 			c.partitions = t.partitions
 		}
 		if t.partitions != c.partitions {
-			return refuse("topics differ in their number of partitions: %s has %d, %s has %d; tasks need the same: create them anew with `tidemark topics create --partitions N`",
+			return refuse("topics differ in their number of partitions: %s has %d, %s has %d; tasks need the same: `tidemark topics repartition` copies topics into ones with another count",
 				c.cfg.topics[0], c.partitions, name, t.partitions)
 		}
 		c.identities[name] = t.identity
@@ -141,10 +142,15 @@ func (c *cluster) checkTopics(ctx context.Context) error {
 		return fmt.Errorf("describe topics: %w", err)
 	}
 	for _, rc := range configs {
+		set := map[string]string{}
 		for _, kv := range rc.Configs {
-			if kv.Key == "message.timestamp.type" && kv.Value != nil && *kv.Value == "LogAppendTime" {
-				return refuse("topic %q has message.timestamp.type=LogAppendTime: the broker would overwrite event times; set it to CreateTime", rc.Name)
-			}
+			set[kv.Key] = kv.MaybeValue()
+		}
+		if set["message.timestamp.type"] == "LogAppendTime" {
+			return refuse("topic %q has message.timestamp.type=LogAppendTime: the broker would overwrite event times; set it to CreateTime", rc.Name)
+		}
+		if kafkaevents.Unfinished(func(key string) string { return set[key] }) {
+			return refuse("topic %q is an unfinished copy, which lacks records: wait until `tidemark topics repartition` has ended; if it was interrupted, repeat it", rc.Name)
 		}
 	}
 	return nil

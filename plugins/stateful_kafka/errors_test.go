@@ -19,6 +19,7 @@ import (
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	kafkaevents "github.com/tidemark-streams/tidemark/plugins/kafka_events"
 )
 
 // TestRefused: what no retry can mend is one clear line and the end of the stream.
@@ -26,12 +27,14 @@ func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ input, want string }{
 		"missing topic":   {"topics: [ a, nonesuch ]", "topic \"nonesuch\" does not exist at [localhost:9092]: create it with `tidemark topics create`"},
 		"invalid topic":   {`topics: [ "a b" ]`, `topic "a b": the name is not valid`},
-		"partitions":      {"topics: [ a, two ]", "topics differ in their number of partitions: a has 1, two has 2; tasks need the same: create them anew with `tidemark topics create --partitions N`"},
+		"partitions":      {"topics: [ a, two ]", "topics differ in their number of partitions: a has 1, two has 2; tasks need the same: `tidemark topics repartition` copies topics into ones with another count"},
 		"log append time": {"topics: [ a, stamped ]", `topic "stamped" has message.timestamp.type=LogAppendTime: the broker would overwrite event times; set it to CreateTime`},
+		"unfinished copy": {"topics: [ a, half ]", "topic \"half\" is an unfinished copy, which lacks records: wait until `tidemark topics repartition` has ended; if it was interrupted, repeat it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				if err := errors.Join(w.cluster.CreateTopic("two", 2, nil), w.cluster.CreateTopic("stamped", 1, map[string]string{"message.timestamp.type": "LogAppendTime"})); err != nil {
+				if err := errors.Join(w.cluster.CreateTopic("two", 2, nil), w.cluster.CreateTopic("stamped", 1, map[string]string{"message.timestamp.type": "LogAppendTime"}),
+					w.cluster.CreateTopic("half", 1, map[string]string{kafkaevents.UnfinishedConfig: kafkaevents.UnfinishedValue})); err != nil {
 					t.Fatal(err)
 				}
 				w.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "a b", Err: kerr.InvalidTopicException, Count: -1})

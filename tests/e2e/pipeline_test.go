@@ -20,16 +20,17 @@ const patience = 3 * time.Minute
 // that work on them.
 type pipeline struct {
 	testing.TB
-	kafka *kit.Broker
-	pg    *kit.Database
-	env   []string
+	kafka    *kit.Broker
+	pg       *kit.Database
+	stateDir string
+	env      []string
 }
 
 // newPipeline sets up topics with the given number of partitions.
 func newPipeline(t testing.TB, partitions int) *pipeline {
 	t.Helper()
-	p := &pipeline{TB: t, kafka: kit.Kafka(t), pg: kit.Postgres(t)}
-	p.env = []string{"KAFKA_BROKERS=" + p.kafka.Addr(), "POSTGRES_DSN=" + p.pg.DSN, "TIDEMARK_STATE_DIR=" + t.TempDir()}
+	p := &pipeline{TB: t, kafka: kit.Kafka(t), pg: kit.Postgres(t), stateDir: t.TempDir()}
+	p.env = []string{"KAFKA_BROKERS=" + p.kafka.Addr(), "POSTGRES_DSN=" + p.pg.DSN, "TIDEMARK_STATE_DIR=" + p.stateDir}
 	p.kafka.Reset(t, 0)
 	p.run("topics", "create", "--partitions", strconv.Itoa(partitions))
 	p.run("db", "migrate")

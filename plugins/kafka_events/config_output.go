@@ -42,7 +42,9 @@ func spec() *service.ConfigSpec {
 		Summary("Writes messages to Kafka as records that keep their event time as timestamp.").
 		Description(`
 Records are written with acks from all in-sync replicas and an idempotent producer: within one run Kafka stores each record once
-and in order, however often it has to be sent. Over a restart delivery is at least once, as the input repeats what was not acknowledged.
+and in order, however often it has to be sent. There is one exception: a broker that restarts goes by the timestamps of
+records when it decides which producers it still knows, and forgets those of events that are older than a day
+(`+"`producer.id.expiration.ms`"+`), so one that it had to be sent again just then may be there twice. Over a restart delivery is at least once, as the input repeats what was not acknowledged.
 
 With `+"`max_in_flight: 1`"+` (and `+"`pipeline.threads: 1`"+`) records with equal keys keep the order of the input. With more, batches may overtake
 each other; within a batch the order is kept.

@@ -259,6 +259,43 @@ func TestStateOfAnotherConfig(t *testing.T) {
 	})
 }
 
+// TestChangedOperators: state is of the operators that wrote it. Another definition is
+// refused, or starts afresh, and so does nothing but that operator; one that is gone keeps
+// the stream from starting until its state may go too.
+func TestChangedOperators(t *testing.T) {
+	inWorld(t, func(w *world) {
+		run := func(config string, events ...string) *stream {
+			t.Helper()
+			w.broker = newBroker()
+			w.broker.send(events...)
+			w.broker.end()
+			return w.start(config).wait()
+		}
+		refused := func(config, want string) {
+			t.Helper()
+			if got := run(config).failure(); !strings.Contains(got, want) || strings.Contains(got, "\n") {
+				t.Errorf("failure %q, want %q", got, want)
+			}
+		}
+		run(counting, ev("1", "a", 0), ev("2", "b", 0))
+		hours := strings.Replace(counting, "size: 1m", "size: 1h", 1)
+		refused(hours, `operator "counted" has state of another definition (size: 1m → 1h)`)
+		refused(strings.Replace(counting, "label: counted", "label: sums", 1), `operator "counted" is gone from the config, but has state`)
+		afresh := strings.Replace(hours, "window: {", "window: { on_change: reset,", 1)
+		for range 2 { // what was seen is known still, and the second time nothing has changed
+			if got := run(afresh, ev("1", "a", 0), ev("3", "a", 0)).failure(); got != "" {
+				t.Fatal(got)
+			}
+			wantEqual(t, w.db.counts(t), []string{"a@0=1", "b@0=1"}) // the one of b was committed, and nobody has replaced it
+		}
+		dropped := strings.Replace(counting, "label: counted", "label: sums", 1) + "drop_state: [ counted ]\n"
+		if got := run(dropped, ev("4", "b", 0)).failure(); got != "" {
+			t.Fatal(got)
+		}
+		wantEqual(t, w.db.counts(t), []string{"a@0=1", "b@0=1", "b@0=1"})
+	})
+}
+
 // TestReload: a stream waits for the one before it, and not for ever.
 func TestReload(t *testing.T) {
 	inWorld(t, func(w *world) {

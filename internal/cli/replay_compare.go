@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -104,14 +105,7 @@ type sharedTable struct {
 	stamps  []string // columns that say when a row was written
 }
 
-func (t *sharedTable) has(column string) bool {
-	for _, c := range t.columns {
-		if c == column {
-			return true
-		}
-	}
-	return false
-}
+func (t *sharedTable) has(column string) bool { return slices.Contains(t.columns, column) }
 
 func (t *sharedTable) windows() bool { return t.has("task") && t.has("seq") && t.has("window_end") }
 
@@ -120,11 +114,7 @@ func (t *sharedTable) windows() bool { return t.has("task") && t.has("seq") && t
 func (t *sharedTable) difference(schema string) string {
 	var columns []string
 	for _, c := range t.columns {
-		skip := c == "stream" || c == "seq"
-		for _, s := range t.stamps {
-			skip = skip || c == s
-		}
-		if !skip {
+		if c != "stream" && c != "seq" && !slices.Contains(t.stamps, c) {
 			columns = append(columns, pq.QuoteIdentifier(c))
 		}
 	}

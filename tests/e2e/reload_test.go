@@ -9,9 +9,14 @@ import (
 // Changes of the funnel's stream which no row shows.
 func funnels(t testing.TB) []string {
 	// The state of an operator that an earlier config had added goes with it.
-	text := change(t, shipped(t, "funnel"), "    stop_at_end:", "    drop_state: [ sizes ]\n    stop_at_end:")
+	// Nor does it show that dedup starts afresh now and then: no event comes twice.
+	const key = "event_id, ttl: 7d"
+	fresh := change(t, shipped(t, "funnel"), key, key+", on_change: reset")
+	text := change(t, fresh, "    stop_at_end:", "    drop_state: [ sizes ]\n    stop_at_end:")
 	return []string{
 		text,
+		// An operator of another definition.
+		change(t, text, "ttl: 7d", "ttl: 8d"),
 		// A mapping between operators.
 		change(t, text, "      - label: orders\n", "      - mapping: 'meta seen = \"yes\"'\n      - label: orders\n"),
 		// A mapping and a condition before the output.
@@ -19,7 +24,7 @@ func funnels(t testing.TB) []string {
 		// Another output.
 		change(t, text, "            table: funnel_windows\n", "            table: funnel_windows\n            max_in_flight: 2\n"),
 		// An operator more.
-		change(t, shipped(t, "funnel"),
+		change(t, fresh,
 			"          - processors:\n              - label: drop_off\n",
 			"          - processors:\n              - label: sizes\n                window: { size: 10m, aggregates: { n: { count: {} } } }\n          - processors:\n              - label: drop_off\n",
 			"      - check: '@tidemark_operator == \"funnel\"'\n",

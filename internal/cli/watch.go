@@ -66,7 +66,8 @@ type watchedFile struct {
 	runs    []byte        // that the stream was last made of, nil for none
 }
 
-// begin takes the streams to be made of their files as these are now.
+// begin takes the streams to be made of their files as these are now. They have not
+// settled, so each is looked at once more.
 func (w *watcher) begin() error {
 	w.files = map[string]*watchedFile{}
 	found, err := findStreams(w.paths)
@@ -78,7 +79,7 @@ func (w *watcher) begin() error {
 		if err != nil {
 			return err
 		}
-		w.files[id] = &watchedFile{seen: file, path: file.path, text: text, runs: text}
+		w.files[id] = &watchedFile{seen: file, path: file.path, pending: true, text: text, runs: text}
 	}
 	return nil
 }
@@ -196,9 +197,9 @@ func (w *watcher) sound(id, path string, text []byte) bool {
 	return true
 }
 
-// apply makes the stream anew of text. A stream's parts cannot be tried before the old
-// one has stopped: its input begins to read when it is constructed. So what turns out
-// to be wrong then has the stream made anew of what it was before.
+// apply makes the stream anew of text. Whether its parts can be made shows only in its
+// place, after the old one has stopped: they may need resources and ports that the
+// process holds. So a config that fails then has the stream made anew of the one before.
 func (w *watcher) apply(ctx context.Context, id string, f *watchedFile, text []byte) error {
 	err := w.streams.update(ctx, id, text)
 	if status(err) == http.StatusNotFound {

@@ -24,8 +24,12 @@ type streamsREST struct {
 // newStreamsREST speaks to the process that serves at this address.
 func newStreamsREST(address string) *streamsREST {
 	host, port, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		address = net.JoinHostPort("localhost", port)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip.IsUnspecified()) { // all of the machine's
+		loopback := "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			loopback = "::1"
+		}
+		address = net.JoinHostPort(loopback, port)
 	}
 	return &streamsREST{
 		base: "http://" + address,

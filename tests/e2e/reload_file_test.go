@@ -234,7 +234,7 @@ func TestReloadByREST(t *testing.T) {
 		undisturbed()
 	})
 	on("FileAfterREST", func(s *streamer) {
-		s.asks(http.MethodPatch, path, "input: { stateful_kafka: { commit_interval: 300ms } }", http.StatusOK, "")
+		s.asked(http.MethodPatch, "gmv", "input: { stateful_kafka: { commit_interval: 300ms } }")
 		s.saved("gmv", "# another\n"+gmv)
 		if _, answer := s.request(http.MethodGet, path, ""); mentions(answer, "commit_interval") {
 			s.Error("what REST had changed is still there")

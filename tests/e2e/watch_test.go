@@ -81,6 +81,8 @@ func TestWatcherOfBenthos(t *testing.T) {
 		"no API":    {[]string{"--no-api"}, "--no-api switches the REST API off"},
 		"no server": {[]string{"--set", "http.enabled=false"}, "http.enabled switches the REST API off"},
 		"password":  {[]string{"--set", "http.basic_auth.enabled=true", "--set", "http.basic_auth.username=a", "--set", "http.basic_auth.password_hash=b"}, "http.basic_auth guards the REST API"},
+		"TLS":       {[]string{"--set", "http.cert_file=a", "--set", "http.key_file=b"}, "http.cert_file has the REST API speak TLS"},
+		"pattern":   {[]string{filepath.Join(t.TempDir(), "**", "*.yaml")}, "goes through all folders"},
 		"any port":  {[]string{"--set", "http.address=127.0.0.1:0"}, "http.address leaves the port open"},
 		"resources": {[]string{"-r", resources}, "files of --resources are watched as well"},
 	} {

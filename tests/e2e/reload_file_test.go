@@ -95,7 +95,9 @@ func TestReloadByFile(t *testing.T) {
 		s.says("stream gmv is left as it is", "gmv.yaml", "yaml")
 	})
 	on("LintError", func(s *streamer) {
-		s.nothing(func() { s.save("gmv", change(s, gmv, "size: 1m", "size: 1 minute", "task_key: false", "task_keys: false")) })
+		s.nothing(func() {
+			s.save("gmv", change(s, gmv, "size: 1m", "size: 1 minute", "task_key: false", "task_keys: false"))
+		})
 		s.says("stream gmv is left as it is", "has lint errors")
 		s.says("gmv.yaml(", `size: \"1 minute\" is not a duration`)
 		s.says("gmv.yaml(", "field task_keys not recognised")

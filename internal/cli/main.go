@@ -58,6 +58,7 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 	result := make(chan error, 1)
 	returned := make(chan struct{})
 	defer close(returned)
+	files := fileWatching{}
 	opts := []service.CLIOptFunc{
 		service.CLIOptSetArgs(args...),
 		service.CLIOptSetVersion(Version, ""),
@@ -68,14 +69,16 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 			if b.wait != nil {
 				go b.watch(result, cancel, returned)
 			}
+			return files.configParsed(conf)
+		}),
+		service.CLIOptCustomRunFlags(nil, files.flagsParsed),
+		service.CLIOptOnStreamStart(func(*service.RunningStreamSummary) error {
+			files.streamsRun(ctx)
 			return nil
 		}),
 	}
 	for _, c := range commands() {
 		opts = append(opts, service.CLIOptAddCommand(c))
-	}
-	if watches(args) {
-		go freeReplaced(ctx, args[min(2, len(args)):])
 	}
 	code, err := service.RunCLIToCode(ctx, opts...)
 	select {

@@ -1,68 +1,257 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io/fs"
+	"maps"
+	"net/http"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
 )
 
-// lookEvery is the time between two looks at the watched files.
-const lookEvery = 200 * time.Millisecond
+const (
+	// lookEvery is the time between two looks at the watched files.
+	lookEvery = 50 * time.Millisecond
+	// settling is how long a file has to stand still before it is read: who writes it in
+	// pieces, or takes it away to put another there, is done by then.
+	settling = 100 * time.Millisecond
+	// firstRetry and lastRetry bound the time until a request that was lost is sent again.
+	firstRetry, lastRetry = 200 * time.Millisecond, 10 * time.Second
+)
 
-// watches tells whether Benthos watches the files that the arguments name.
-func watches(args []string) bool {
-	return slices.ContainsFunc(args, func(a string) bool { return slices.Contains([]string{"-w", "--w", "-watcher", "--watcher"}, a) })
+// manager is what changes running streams. Errors are refusals, or of lost requests.
+type manager interface {
+	create(ctx context.Context, id string, text []byte) error
+	update(ctx context.Context, id string, text []byte) error
+	remove(ctx context.Context, id string) error
 }
 
-// freeReplaced makes Benthos notice files that are replaced, as most editors save them.
-// It hears of the end of the old file, which comes when nobody has that open any more,
-// and leaves those that it has read for the collector to close. So where another file
-// has come into the place of one, the collector runs.
-func freeReplaced(ctx context.Context, args []string) {
+// watchLog is where a watcher says what it does.
+type watchLog interface {
+	Infof(format string, args ...any)
+	Warnf(format string, args ...any)
+	Errorf(format string, args ...any)
+}
+
+// watcher keeps the streams of a process like their files. It looks at the files rather
+// than waits to be told, which works the same in every file system and however a file
+// comes to its place.
+//
+// A file is read once it has stood still for the settling time, so that whatever is done
+// to it after has a later time of modification: no change is missed.
+type watcher struct {
+	paths   []string // as the arguments name them
+	chilled bool     // lint errors are logged, no more
+	streams manager
+	lint    func(text []byte) ([]service.Lint, error)
+	log     watchLog
+
+	files     map[string]*watchedFile // by stream id
+	complaint string                  // of the last look, which is not repeated
+}
+
+// watchedFile is what the watcher knows of one stream's file.
+type watchedFile struct {
+	seen    streamFile
+	path    string // of seen, or where it was last
+	pending bool   // something was done to it that is not dealt with
+	due     time.Time
+	retry   time.Duration // after another loss
+	text    []byte        // that was dealt with last, whatever came of it
+	runs    []byte        // that the stream was last made of, nil for none
+}
+
+// begin takes the streams to be made of their files as these are now. They have not
+// settled, so each is looked at once more.
+func (w *watcher) begin() error {
+	w.files = map[string]*watchedFile{}
+	found, err := findStreams(w.paths)
+	if err != nil {
+		return err
+	}
+	for id, file := range found {
+		text, err := os.ReadFile(file.path)
+		if err != nil {
+			return err
+		}
+		w.files[id] = &watchedFile{seen: file, path: file.path, pending: true, text: text, runs: text}
+	}
+	return nil
+}
+
+// run watches until ctx ends.
+func (w *watcher) run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for before := lookAt(args); ; {
+	for {
 		select {
 		case <-tick.C:
+			w.look(ctx, time.Now())
 		case <-ctx.Done():
 			return
 		}
-		now := lookAt(args)
-		for path, old := range before {
-			if found := now[path]; found == nil || !os.SameFile(old, found) {
-				runtime.GC()
-				break
-			}
-		}
-		before = now
 	}
 }
 
-// lookAt finds the files that arguments name: themselves, by a pattern, or by a folder.
-func lookAt(args []string) map[string]fs.FileInfo {
-	found := map[string]fs.FileInfo{}
-	add := func(path string) {
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			found[path] = info
-		} // one that is gone is not found
+// look looks at the files and deals with one that has settled. It deals with no more:
+// that may take a while, in which others may be written.
+func (w *watcher) look(ctx context.Context, now time.Time) {
+	found, err := findStreams(w.paths)
+	if err != nil {
+		if w.complaint != err.Error() {
+			w.complaint = err.Error()
+			w.log.Errorf("Streams are left as they are: %v", err)
+		}
+		return
 	}
-	for _, a := range args {
-		paths, err := filepath.Glob(a)
+	w.complaint = ""
+	for id := range found {
+		if w.files[id] == nil {
+			w.files[id] = &watchedFile{}
+		}
+	}
+	var next string
+	for _, id := range slices.Sorted(maps.Keys(w.files)) {
+		f := w.files[id]
+		if file := found[id]; !f.seen.same(file) {
+			f.seen, f.pending, f.due, f.retry = file, true, now.Add(settling), 0
+			if file.info != nil {
+				f.path = file.path
+			}
+		}
+		// A file that gets another name stops one stream and begins another on the same
+		// state, in this order.
+		if f.pending && !now.Before(f.due) && (next == "" || f.gone() && !w.files[next].gone()) {
+			next = id
+		}
+	}
+	if next == "" {
+		return
+	}
+	f := w.files[next]
+	err = w.deal(ctx, next, f)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		if f.retry == 0 {
+			w.log.Warnf("Stream %s: what was done to %s is tried again: %v", next, f.path, err)
+		}
+		f.retry = min(max(2*f.retry, firstRetry), lastRetry)
+		f.due = now.Add(f.retry)
+	case f.gone():
+		delete(w.files, next)
+	default:
+		f.pending = false
+	}
+}
+
+func (f *watchedFile) gone() bool { return f.seen.info == nil }
+
+// deal does with a stream what its file says. The error is of what is worth another try.
+func (w *watcher) deal(ctx context.Context, id string, f *watchedFile) error {
+	if f.gone() {
+		return w.remove(ctx, id, f)
+	}
+	text, err := os.ReadFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the next look sees that
+	}
+	if err != nil {
+		return err
+	}
+	if f.text != nil && bytes.Equal(text, f.text) {
+		return nil
+	}
+	if w.sound(id, f.path, text) {
+		if err := w.apply(ctx, id, f, text); err != nil {
+			return err
+		}
+	}
+	f.text = text
+	return nil
+}
+
+// sound logs what is wrong with a config, and tells whether it may be tried.
+func (w *watcher) sound(id, path string, text []byte) bool {
+	lints, err := w.lint(text)
+	if err != nil {
+		w.log.Errorf("Stream %s is left as it is: %s: %v", id, path, err)
+		return false
+	}
+	say := w.log.Errorf
+	if w.chilled {
+		say = w.log.Warnf
+	}
+	for _, lint := range lints {
+		say("%s%v", path, lint)
+	}
+	if len(lints) > 0 && !w.chilled {
+		w.log.Errorf("Stream %s is left as it is: %s has lint errors", id, path)
+		return false
+	}
+	return true
+}
+
+// apply makes the stream anew of text. Whether its parts can be made shows only in its
+// place, after the old one has stopped: they may need resources and ports that the
+// process holds. So a config that fails then has the stream made anew of the one before.
+func (w *watcher) apply(ctx context.Context, id string, f *watchedFile, text []byte) error {
+	err := w.streams.update(ctx, id, text)
+	if status(err) == http.StatusNotFound {
+		f.runs = nil
+		err = w.streams.create(ctx, id, text)
+	}
+	switch {
+	case err == nil:
+		f.runs = text
+		w.log.Infof("Stream %s runs anew: %s has changed", id, f.path)
+		return nil
+	case status(err) == 0:
+		return err
+	case status(err) == http.StatusBadRequest:
+		w.log.Errorf("Stream %s is left as it is: %s: %v", id, f.path, err)
+		return nil
+	case f.runs == nil:
+		w.log.Errorf("Stream %s does not run: %s: %v", id, f.path, err)
+		return nil
+	}
+	again := w.streams.create(ctx, id, f.runs)
+	switch {
+	case again == nil, status(again) == http.StatusBadRequest: // the old one is still there
+		w.log.Errorf("Stream %s runs as it did before: %s: %v", id, f.path, err)
+	case status(again) == 0:
+		return again
+	default:
+		f.runs = nil
+		w.log.Errorf("Stream %s does not run: %s: %v; nor as it did before: %v", id, f.path, err, again)
+	}
+	return nil
+}
+
+func (w *watcher) remove(ctx context.Context, id string, f *watchedFile) error {
+	err := w.streams.remove(ctx, id)
+	switch status(err) {
+	case 0:
 		if err != nil {
-			continue // no pattern, and so no path of ours
+			return err
 		}
-		for _, path := range paths {
-			_ = filepath.WalkDir(path, func(p string, _ fs.DirEntry, err error) error {
-				if err == nil {
-					add(p)
-				}
-				return nil
-			})
-		}
+		w.log.Infof("Stream %s is removed: %s is gone", id, f.path)
+	case http.StatusNotFound:
+	default:
+		w.log.Errorf("Stream %s cannot be removed, %s is gone: %v", id, f.path, err)
 	}
-	return found
+	return nil
+}
+
+// status is that of a refusal, else 0.
+func status(err error) int {
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		return refused.status
+	}
+	return 0
 }

@@ -170,5 +170,5 @@ func (s *streamer) untouched(names ...string) func() {
 	}
 }
 
-// refresh is how often the watcher looks for changes, twice.
+// refresh is a while in which the watcher has noticed any change, and a commit is made.
 const refresh = 2500 * time.Millisecond

@@ -45,6 +45,10 @@ func (f *File) judge() []Goal {
 	}
 	p50 := func(l Latency) float64 { return l.P50 }
 	p99 := func(l Latency) float64 { return l.P99 }
+	var reloads []float64
+	if f.Reload != nil {
+		reloads = append(reloads, max(f.Reload.Written, f.Reload.Replaced)/1000)
+	}
 	return []Goal{
 		judged(Goal{What: "events/s to the floor's", Bound: 0.6, AtLeast: true, Aim: 0.8}, len(tidemark), Ratio(f.Throughput)),
 		judged(Goal{What: "CPU for 1 M events", Unit: "s", Bound: 3.5}, len(tidemark), MedianOf(tidemark, Drain.CPUMillion)),
@@ -54,6 +58,7 @@ func (f *File) judge() []Goal {
 		judged(Goal{What: "p50 latency at 20 k events/s", Unit: "ms", Bound: 60}, len(latency(20000)), MedianOf(latency(20000), p50)),
 		judged(Goal{What: "p99 latency at 20 k events/s", Unit: "ms", Bound: 250}, len(latency(20000)), MedianOf(latency(20000), p99)),
 		judged(Goal{What: "new rows after kill -9", Unit: "s", Bound: 1.5}, len(f.Recovery), MedianOf(f.Recovery, func(r Recovery) float64 { return r.Seconds })),
+		judged(Goal{What: "new rows after a file is saved", Unit: "s", Bound: 1}, len(reloads), Median(reloads)),
 	}
 }
 

@@ -95,7 +95,7 @@ func (p *printer) restarts(f *File) {
 		p.line("\nRestart of a live stream after kill -9, to the first new row: %.0f ms with the local store, %.0f ms from the changelog", r.WithStore, r.FromChangelog)
 	}
 	if r := f.Reload; r != nil {
-		p.line("\nReload of a live stream, to the first new row: %.0f ms by request, %.0f ms by a file that is written, %.0f ms by one that is replaced; Benthos waits 1 to 2 s for files to settle", r.Request, r.Written, r.Replaced)
+		p.line("\nReload of a live stream, to the first new row: %.0f ms by request, %.0f ms by a file that is written, %.0f ms by one that is replaced", r.Request, r.Written, r.Replaced)
 	}
 	if r := f.Restore; r != nil {
 		p.line("\nRestore from the changelog alone: %d records in %.2f s", r.Records, r.Seconds)

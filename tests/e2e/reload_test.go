@@ -65,7 +65,9 @@ func TestReloads(t *testing.T) {
 		t.Error("the producer was done before the last reload")
 	}
 	undisturbed()
-	s.save("funnel", configs[0])
+	generation := s.generation("funnel")
+	s.asks(http.MethodPut, "/streams/funnel", configs[0], http.StatusOK, "") // its file may say so already
+	s.awaitGeneration("funnel", generation+1)
 	p.succeeds(producer)
 	p.expectLive(want)
 	p.interrupt(s.process)

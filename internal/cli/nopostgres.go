@@ -35,7 +35,11 @@ func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
 		}
 		rename := func(stream *yaml.Node) { stream.Value += consoleSuffix }
 		eachField(&doc, "consumer_group", rename)
-		eachIn(&doc, inputOnDisk, "name", rename)
+		eachComponent(&doc, inputOnDisk, func(settings *yaml.Node) {
+			if name := fieldOf(settings, "name"); name != nil && name.Kind == yaml.ScalarNode {
+				rename(name)
+			}
+		})
 		eachField(&doc, "rows_per_message", func(rows *yaml.Node) { rows.Value, rows.Tag, rows.Style = "1", "!!int", 0 })
 		if text, err = yaml.Marshal(&doc); err != nil {
 			return nil, fmt.Errorf("%s: %w", f, err)
@@ -52,47 +56,10 @@ func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
 // setOutput works on the nodes of the document, so that the placeholders of
 // environment variables stay as they are written.
 func setOutput(doc *yaml.Node, output any) error {
-	if len(doc.Content) == 1 && doc.Content[0].Kind == yaml.MappingNode {
-		pairs := doc.Content[0].Content
-		for i := 0; i+1 < len(pairs); i += 2 {
-			if pairs[i].Value == "output" {
-				return pairs[i+1].Encode(output)
-			}
+	if len(doc.Content) == 1 {
+		if node := fieldOf(doc.Content[0], "output"); node != nil {
+			return node.Encode(output)
 		}
 	}
 	return errors.New("it has no output")
-}
-
-// eachField changes the scalar values of all fields of that name in the document.
-func eachField(n *yaml.Node, name string, change func(*yaml.Node)) {
-	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == name && n.Content[i+1].Kind == yaml.ScalarNode {
-				change(n.Content[i+1])
-			}
-		}
-	}
-	for _, child := range n.Content {
-		eachField(child, name, change)
-	}
-}
-
-// eachIn is eachField for the field itself of all objects that stand under a name.
-func eachIn(n *yaml.Node, object, name string, change func(*yaml.Node)) {
-	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			fields := n.Content[i+1]
-			if n.Content[i].Value != object || fields.Kind != yaml.MappingNode {
-				continue
-			}
-			for k := 0; k+1 < len(fields.Content); k += 2 {
-				if fields.Content[k].Value == name && fields.Content[k+1].Kind == yaml.ScalarNode {
-					change(fields.Content[k+1])
-				}
-			}
-		}
-	}
-	for _, child := range n.Content {
-		eachIn(child, object, name, change)
-	}
 }

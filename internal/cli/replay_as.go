@@ -126,7 +126,7 @@ func besideText(text, group string) (string, error) {
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
 		return "", err
 	}
-	eachComponent(&doc, "stateful_kafka", func(settings *yaml.Node) {
+	eachComponent(&doc, inputOnKafka, func(settings *yaml.Node) {
 		setScalar(settings, "consumer_group", group, "!!str")
 		setScalar(settings, "stop_at_end", "true", "!!bool")
 	})
@@ -143,32 +143,6 @@ func besideText(text, group string) (string, error) {
 	}
 	changed, err := yaml.Marshal(&doc)
 	return string(changed), err
-}
-
-// eachComponent calls do with the settings of all components of that name in a document.
-func eachComponent(n *yaml.Node, name string, do func(settings *yaml.Node)) {
-	if n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == name && n.Content[i+1].Kind == yaml.MappingNode {
-				do(n.Content[i+1])
-			}
-		}
-	}
-	for _, child := range n.Content {
-		eachComponent(child, name, do)
-	}
-}
-
-// setScalar sets a field of a mapping.
-func setScalar(mapping *yaml.Node, name, value, tag string) {
-	node := &yaml.Node{Kind: yaml.ScalarNode, Value: value, Tag: tag}
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == name {
-			mapping.Content[i+1] = node
-			return
-		}
-	}
-	mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name, Tag: "!!str"}, node)
 }
 
 // onlyBeside makes sure that a run of the stream writes to Postgres only: what it says to

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/lib/pq"
@@ -34,7 +35,7 @@ func (b *beside) compare(ctx context.Context, db *sql.DB, client *kgo.Client, ou
 		return err
 	}
 	for _, t := range tables {
-		if !t.windows() || t.name == ledgerTable {
+		if !t.windows() {
 			continue
 		}
 		d := t.difference(b.group)
@@ -87,15 +88,17 @@ func (b *beside) final(ctx context.Context, db *sql.DB, client *kgo.Client) (lim
 	if err != nil {
 		return limit, err
 	}
+	var known []time.Time
 	for _, w := range committed {
-		if w.Watermark.IsZero() {
-			continue // a task without records holds nothing back
-		}
-		if err := db.QueryRowContext(ctx, "select least($1::timestamptz, $2::timestamptz)::text", limit.String, w.Watermark).Scan(&limit); err != nil {
-			return limit, err
+		if !w.Watermark.IsZero() { // a task without records holds nothing back
+			known = append(known, w.Watermark)
 		}
 	}
-	return limit, nil
+	if len(known) > 0 {
+		earliest := slices.MinFunc(known, time.Time.Compare)
+		err = db.QueryRowContext(ctx, "select least($1::timestamptz, $2::timestamptz)::text", limit.String, earliest).Scan(&limit)
+	}
+	return limit, err
 }
 
 // sharedTable is a table that both schemas have, with rows of streams.

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
@@ -54,9 +55,9 @@ func (in *input) lock(ctx context.Context) (io.Closer, error) {
 		case err == nil:
 			return l, nil
 		case !errors.Is(err, state.ErrLocked):
-			return nil, refuse("%s: %w", fieldStateDir, err)
+			return nil, host.Refuse("%s: %w", fieldStateDir, err)
 		case time.Since(began) >= lockPatience:
-			return nil, refuse("stream %s runs already: another process, or another stream of this one, has its state in %s", in.cfg.name, in.cfg.folder())
+			return nil, host.Refuse("stream %s runs already: another process, or another stream of this one, has its state in %s", in.cfg.name, in.cfg.folder())
 		}
 		select {
 		case <-time.After(lockPause):
@@ -87,7 +88,7 @@ func (in *input) positions() ([]int64, error) {
 	}
 	for _, i := range missing {
 		if begun {
-			return nil, refuse("stream %s: %s, the state of task %d, is gone, while others have theirs: put it back, or `tidemark state reset` drops state and rows of all",
+			return nil, host.Refuse("stream %s: %s, the state of task %d, is gone, while others have theirs: put it back, or `tidemark state reset` drops state and rows of all",
 				in.cfg.name, in.cfg.dir(i), i)
 		}
 		if _, err := in.place(in.cfg.dir(i)); err != nil {
@@ -105,7 +106,7 @@ func (in *input) place(dir string) (*place, error) {
 	}
 	p, err := readPlace(store)
 	if err := errors.Join(err, store.Close()); err != nil {
-		return nil, refuse("stream %s: state in %s: %w", in.cfg.name, dir, err)
+		return nil, host.Refuse("stream %s: state in %s: %w", in.cfg.name, dir, err)
 	}
 	return p, nil
 }
@@ -115,14 +116,14 @@ func (in *input) unfit(err error) error {
 	var other *state.OtherIdentityError
 	var was identity
 	if !errors.As(err, &other) || json.Unmarshal([]byte(other.Have), &was) != nil {
-		return refuse("stream %s: %w", in.cfg.name, err)
+		return host.Refuse("stream %s: %w", in.cfg.name, err)
 	}
 	const help = "`tidemark state reset` drops its state and rows, so that it starts anew"
 	if was.Tasks != in.cfg.tasks {
-		return refuse("%s: the state of stream %s in %s was written with %d tasks, and keys would leave the tasks that hold their state: set it to %d again; %s",
+		return host.Refuse("%s: the state of stream %s in %s was written with %d tasks, and keys would leave the tasks that hold their state: set it to %d again; %s",
 			fieldTasks, in.cfg.name, in.cfg.folder(), was.Tasks, was.Tasks, help)
 	}
-	return refuse("%s: the state of stream %s in %s was written with the key %q, and events would leave the tasks that hold their state: set it so again; %s",
+	return host.Refuse("%s: the state of stream %s in %s was written with the key %q, and events would leave the tasks that hold their state: set it so again; %s",
 		fieldKey, in.cfg.name, in.cfg.folder(), was.Key, help)
 }
 

@@ -101,8 +101,7 @@ func (in *input) Connect(ctx context.Context) error {
 		return nil
 	}
 	err := in.start(ctx)
-	var refused *refusal
-	if errors.As(err, &refused) {
+	if host.Refused(err) {
 		in.fail(err)
 		return service.ErrEndOfInput
 	}

@@ -3,7 +3,6 @@ package stateful
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -15,13 +14,6 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
-
-// refusal is an error that no retry can mend.
-type refusal struct{ error }
-
-func (e *refusal) Unwrap() error { return e.error }
-
-func refuse(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }
 
 // life is the time in which a task is at work: as long as its stream runs, or until the
 // inner input has ended. It consists of runs. Each one restores the state of the last
@@ -83,32 +75,12 @@ func (l *life) ending() bool {
 func (l *life) live(ctx context.Context) {
 	defer close(l.over)
 	defer l.cancel()
-	var trouble host.Outage
-	for {
-		began := time.Now()
-		finished, err := l.run(ctx, trouble.Fresh())
-		var refused *refusal
-		switch {
-		case err == nil || ctx.Err() != nil || l.ending():
-			if err != nil && !errors.Is(err, context.Canceled) {
-				l.log.Warnf("Task %d ends without a last commit: %v", l.task, err)
-			}
-			l.finished = finished && err == nil
-			return
-		case errors.As(err, &refused):
-			l.in.fail(err)
-			return
-		}
-		if time.Since(began) > host.LogEvery {
-			trouble = host.Outage{} // it had run well
-		}
-		if trouble.News() {
-			l.log.Warnf("Task %d starts again from its last commit: %v", l.task, err)
-		} else {
-			l.log.Debugf("Task %d starts again from its last commit: %v", l.task, err)
-		}
-		trouble.Pause(ctx, l.quit)
+	finished, refused := host.Runs(ctx, l.log, l.task, l.run, l.quit)
+	if refused != nil {
+		l.in.fail(refused)
+		return
 	}
+	l.finished = finished
 }
 
 // run is one run of the task, which is told unless it is one of many attempts.
@@ -139,7 +111,7 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	}
 	tools, err := l.in.newTools(store)
 	if err != nil {
-		return false, refuse("%w", err)
+		return false, host.Refuse("%w", err)
 	}
 	defer func() { err = errors.Join(err, tools.ops.Close(context.WithoutCancel(ctx))) }()
 	r, err := l.resume(at, store, tools)
@@ -174,7 +146,7 @@ func (l *life) fits(store *state.Local) (*task.Fit, error) {
 	fit, err := task.FitTo(store, l.in.defined, l.in.cfg.dropState)
 	var misfit *task.Misfit
 	if errors.As(err, &misfit) {
-		return nil, refuse("stream %s, task %d: %w", l.in.cfg.name, l.task, err)
+		return nil, host.Refuse("stream %s, task %d: %w", l.in.cfg.name, l.task, err)
 	}
 	if err != nil {
 		return nil, err
@@ -194,7 +166,7 @@ func (l *life) resume(at *place, store *state.Local, tools *tools) (*host.Runner
 	t := task.New(tools.chain, []*task.Source{src}, cfg.opts.MaxOutOfOrderness)
 	if at.checkpoint != nil {
 		if err := t.Resume(at.checkpoint); err != nil {
-			return nil, refuse("stream %s, task %d: %w", cfg.name, l.task, err)
+			return nil, host.Refuse("stream %s, task %d: %w", cfg.name, l.task, err)
 		}
 	}
 	k := &keeper{generation: at.marker.Generation, store: store, cache: l.in.cache, task: t, queue: l.queue}
@@ -205,6 +177,6 @@ func (l *life) resume(at *place, store *state.Local, tools *tools) (*host.Runner
 // foreign says what a ledger means that knows a later generation. The folder is ours
 // alone, so no later run of its state can be there.
 func (l *life) foreign(generation int64, err error) error {
-	return refuse("stream %s, task %d: rows of a generation after %d are there, of which the state in %s knows nothing: it was deleted, or another stream of this name writes to the database; `tidemark state reset` drops state and rows: %w",
+	return host.Refuse("stream %s, task %d: rows of a generation after %d are there, of which the state in %s knows nothing: it was deleted, or another stream of this name writes to the database; `tidemark state reset` drops state and rows: %w",
 		l.in.cfg.name, l.task, generation, l.in.cfg.folder(), err)
 }

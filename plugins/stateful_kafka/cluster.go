@@ -22,13 +22,6 @@ import (
 	kafkaevents "github.com/tidemark-streams/tidemark/plugins/kafka_events"
 )
 
-// configError is an error that no retry can mend.
-type configError struct{ error }
-
-func (e *configError) Unwrap() error { return e.error }
-
-func refuse(format string, args ...any) error { return &configError{fmt.Errorf(format, args...)} }
-
 // cluster is what the tasks of a stream share of Kafka: the topics as they were
 // found at the start, and the question for their ends.
 type cluster struct {
@@ -69,7 +62,7 @@ func connect(ctx context.Context, cfg config, log *service.Logger) (*cluster, er
 	c.limit()
 	client, err := kgo.NewClient(c.options()...)
 	if err != nil {
-		return nil, refuse("%s: %w", fieldBrokers, err)
+		return nil, host.Refuse("%s: %w", fieldBrokers, err)
 	}
 	c.client, c.admin = client, kadm.NewClient(client)
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
@@ -105,7 +98,7 @@ func (c *cluster) find(ctx context.Context) error {
 	}
 	identity, err := changelog.Ensure(ctx, c.client, c.cfg.group, c.partitions)
 	if errors.Is(err, changelog.ErrUnfit) {
-		return refuse("%w", err)
+		return host.Refuse("%w", err)
 	}
 	c.changelog = identity
 	return err
@@ -122,9 +115,9 @@ func (c *cluster) checkTopics(ctx context.Context) error {
 		t := found[name]
 		switch {
 		case errors.Is(t.err, kerr.UnknownTopicOrPartition):
-			return refuse("topic %q does not exist at %v: create it with `tidemark topics create`", name, c.cfg.brokers)
+			return host.Refuse("topic %q does not exist at %v: create it with `tidemark topics create`", name, c.cfg.brokers)
 		case errors.Is(t.err, kerr.InvalidTopicException):
-			return refuse("topic %q: the name is not valid", name)
+			return host.Refuse("topic %q: the name is not valid", name)
 		case t.err != nil:
 			return fmt.Errorf("topic %q: %w", name, t.err)
 		}
@@ -132,7 +125,7 @@ func (c *cluster) checkTopics(ctx context.Context) error {
 			c.partitions = t.partitions
 		}
 		if t.partitions != c.partitions {
-			return refuse("topics differ in their number of partitions: %s has %d, %s has %d; tasks need the same: `tidemark topics repartition` copies topics into ones with another count",
+			return host.Refuse("topics differ in their number of partitions: %s has %d, %s has %d; tasks need the same: `tidemark topics repartition` copies topics into ones with another count",
 				c.cfg.topics[0], c.partitions, name, t.partitions)
 		}
 		c.identities[name] = t.identity
@@ -147,10 +140,10 @@ func (c *cluster) checkTopics(ctx context.Context) error {
 			set[kv.Key] = kv.MaybeValue()
 		}
 		if set["message.timestamp.type"] == "LogAppendTime" {
-			return refuse("topic %q has message.timestamp.type=LogAppendTime: the broker would overwrite event times; set it to CreateTime", rc.Name)
+			return host.Refuse("topic %q has message.timestamp.type=LogAppendTime: the broker would overwrite event times; set it to CreateTime", rc.Name)
 		}
 		if kafkaevents.Unfinished(func(key string) string { return set[key] }) {
-			return refuse("topic %q is an unfinished copy, which lacks records: wait until `tidemark topics repartition` has ended; if it was interrupted, repeat it", rc.Name)
+			return host.Refuse("topic %q is an unfinished copy, which lacks records: wait until `tidemark topics repartition` has ended; if it was interrupted, repeat it", rc.Name)
 		}
 	}
 	return nil

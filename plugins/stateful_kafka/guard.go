@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
@@ -46,7 +47,7 @@ func (l *life) fits(local *state.Local) (*task.Fit, error) {
 	fit, err := task.FitTo(local, l.in.defined, l.in.cfg.dropState)
 	var misfit *task.Misfit
 	if errors.As(err, &misfit) {
-		return nil, refuse("consumer group %s, task %d: %w", l.in.cfg.group, l.task, err)
+		return nil, host.Refuse("consumer group %s, task %d: %w", l.in.cfg.group, l.task, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errState, err)
@@ -72,7 +73,7 @@ func (l *life) sameTopics(ctx context.Context) error {
 }
 
 func (l *life) replaced(topic string) error {
-	return refuse("consumer group %s: topic %s was deleted and made anew since the state was written: `%s` computes state and rows from the new one",
+	return host.Refuse("consumer group %s: topic %s was deleted and made anew since the state was written: `%s` computes state and rows from the new one",
 		l.in.cfg.group, topic, l.replay())
 }
 
@@ -139,10 +140,10 @@ func (l *life) agree(ctx context.Context, at *place) error {
 		case at.checkpoint == nil && c.At < have: // the start of the topic has moved on
 		case at.ordered: // of a replay that has just begun
 		case at.checkpoint == nil:
-			return refuse("consumer group %s stands at offset %d of %s/%d, but its changelog %s has no state: `%s` computes state and rows from the start",
+			return host.Refuse("consumer group %s stands at offset %d of %s/%d, but its changelog %s has no state: `%s` computes state and rows from the start",
 				l.in.cfg.group, c.At, topic, l.task, changelog.Topic(l.in.cfg.group), l.replay())
 		default:
-			return refuse("consumer group %s: the offset of %s/%d was set to %d from outside, the state stands at %d: `%s` moves offsets, state and rows together",
+			return host.Refuse("consumer group %s: the offset of %s/%d was set to %d from outside, the state stands at %d: `%s` moves offsets, state and rows together",
 				l.in.cfg.group, topic, l.task, c.At, have, l.replay())
 		}
 	}

@@ -120,8 +120,7 @@ func (in *input) Connect(ctx context.Context) error {
 			in.cluster.close()
 		}
 	}
-	var config *configError
-	if errors.As(err, &config) {
+	if host.Refused(err) {
 		in.fail(err)
 		return service.ErrEndOfInput
 	}
@@ -134,14 +133,14 @@ func (in *input) join() (err error) {
 		i := in.instance.Load() // from the input before, or of an attempt before
 		if i == nil {
 			if i, err = group.TakeInstance(filepath.Join(in.cfg.stateDir, in.cfg.group)); err != nil {
-				return refuse("%s: %w", fieldStateDir, err)
+				return host.Refuse("%s: %w", fieldStateDir, err)
 			}
 			in.instance.Store(i)
 		}
 		id = i.ID()
 	}
 	if in.tasks, err = joinGroup(in, in.cluster, id); err != nil {
-		return refuse("%s: %w", fieldGroup, err)
+		return host.Refuse("%s: %w", fieldGroup, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	in.stop = stop

@@ -95,34 +95,14 @@ func (l *life) ending() bool {
 func (l *life) live(ctx context.Context) {
 	defer close(l.over)
 	defer l.cancel()
-	var trouble host.Outage
-	for {
-		began := time.Now()
-		finished, err := l.run(ctx, trouble.Fresh())
-		var config *configError
-		switch {
-		case err == nil || ctx.Err() != nil || l.ending():
-			if err != nil && !errors.Is(err, context.Canceled) {
-				l.log.Warnf("Task %d ends without a last commit: %v", l.task, err)
-			}
-			l.mu.Lock()
-			l.finished = finished && err == nil
-			l.mu.Unlock()
-			return
-		case errors.As(err, &config):
-			l.in.fail(err)
-			return
-		}
-		if time.Since(began) > host.LogEvery {
-			trouble = host.Outage{} // it had run well
-		}
-		if trouble.News() {
-			l.log.Warnf("Task %d starts again from its last commit: %v", l.task, err)
-		} else {
-			l.log.Debugf("Task %d starts again from its last commit: %v", l.task, err)
-		}
-		trouble.Pause(ctx, l.stop, l.quit)
+	finished, refused := host.Runs(ctx, l.log, l.task, l.run, l.stop, l.quit)
+	if refused != nil {
+		l.in.fail(refused)
+		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.finished = finished
 }
 
 // restoring is a context that ends when the life is asked to end, since until a run
@@ -173,7 +153,7 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	}
 	tools, err := l.in.newTools(store.Local)
 	if err != nil {
-		return false, refuse("%w", err)
+		return false, host.Refuse("%w", err)
 	}
 	defer func() { err = errors.Join(err, tools.ops.Close(context.WithoutCancel(ctx))) }()
 
@@ -191,7 +171,7 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	opened()
 	finished, err = r.drive(ctx)
 	if errors.Is(err, host.ErrFenced) && r.keeper.newest(ctx) {
-		return false, refuse("consumer group %s, task %d: rows of a generation after %d are there, of which the changelog %s knows nothing, as if it had been deleted: `%s` computes state and rows anew: %w",
+		return false, host.Refuse("consumer group %s, task %d: rows of a generation after %d are there, of which the changelog %s knows nothing, as if it had been deleted: `%s` computes state and rows anew: %w",
 			l.in.cfg.group, l.task, log.Generation(), changelog.Topic(l.in.cfg.group), l.replay(), err)
 	}
 	l.mu.Lock()

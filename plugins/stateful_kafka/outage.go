@@ -2,7 +2,6 @@ package statefulkafka
 
 import (
 	"context"
-	"errors"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 )
@@ -16,8 +15,7 @@ type outage struct{ host.Outage }
 func (o *outage) bridge(ctx context.Context, attempt func() error) error {
 	for {
 		err := attempt()
-		var config *configError
-		if err == nil || errors.As(err, &config) {
+		if err == nil || host.Refused(err) {
 			*o = outage{}
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/group"
+	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
@@ -45,7 +46,7 @@ func (ts *tasks) assigned(list []int32) {
 		switch {
 		case ts.closing || ts.lives[p] != nil:
 		case p >= ts.cluster.partitions:
-			ts.in.fail(refuse("the topics of consumer group %s have got more partitions, now %d at least: keys would leave the tasks that hold their state; `tidemark topics repartition` copies topics into ones with another count",
+			ts.in.fail(host.Refuse("the topics of consumer group %s have got more partitions, now %d at least: keys would leave the tasks that hold their state; `tidemark topics repartition` copies topics into ones with another count",
 				ts.in.cfg.group, p+1))
 		default:
 			ts.lives[p] = newLife(ts.in, ts.cluster, ts.member, p)

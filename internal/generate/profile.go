@@ -173,7 +173,7 @@ func olist() profile {
 		persons: measuredPersons, areas: measuredAreas(),
 		categories: measuredCategories(), measures: measuredProducts(), alike: .5,
 
-		// The sample has no reviews: these are rounded from what is published of all.
+		// The sample has no reviews: these shares are assumed.
 		scores: scores{
 			onTime: []weighted[int]{{5, .62}, {4, .2}, {3, .08}, {2, .025}, {1, .075}},
 			late:   []weighted[int]{{5, .22}, {4, .11}, {3, .11}, {2, .08}, {1, .48}},

@@ -331,7 +331,7 @@ func TestFileErrors(t *testing.T) {
 		ItemsFile + " is empty: it needs a header":                              func(f fstest.MapFS) { f[ItemsFile] = &fstest.MapFile{} },
 		ItemsFile + " lacks the columns price, freight_value":                   func(f fstest.MapFS) { f[ItemsFile].Data = []byte("order_id,order_item_id,product_id,seller_id\n") },
 		OrdersFile + " has no header: its first line names none of the columns": func(f fstest.MapFS) { f[OrdersFile].Data = []byte(goodOrder) },
-		ProductsFile + " lacks the columns product_category_name":              func(f fstest.MapFS) { f[ProductsFile] = &fstest.MapFile{Data: []byte("product_id\n")} },
+		ProductsFile + " lacks the columns product_category_name":               func(f fstest.MapFS) { f[ProductsFile] = &fstest.MapFile{Data: []byte("product_id\n")} },
 		CustomersFile + " lacks the columns customer_state":                     func(f fstest.MapFS) { f[CustomersFile] = &fstest.MapFile{Data: []byte("customer_id\n")} },
 	} {
 		fsys := files(goodOrder, "", "")

@@ -24,8 +24,8 @@ const (
 
 // readers are the streams that read a topic.
 var readers = map[string][]string{
-	orders:   {"tidemark-funnel"},
-	items:    {"tidemark-funnel", "tidemark-gmv"},
+	orders:   {"tidemark-funnel", "tidemark-dimensions"},
+	items:    {"tidemark-funnel", "tidemark-gmv", "tidemark-dimensions"},
 	payments: {"tidemark-funnel", "tidemark-payments"},
 	letters:  {"tidemark-dead-letters"},
 }

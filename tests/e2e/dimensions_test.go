@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tidemark-streams/tidemark/tests/golden"
@@ -82,6 +83,27 @@ func TestDimensions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Rows that pass through processors of Benthos survive kills like all others.
+func TestDimensionsSurviveKills(t *testing.T) {
+	const kills = 4
+	dir := dataset(t)
+	want := dimensions(t, dir)
+	events, _ := read(t, dir, 0)
+	streams := dimensionsOnly(t, "    rows_per_message: 1000\n", "    rows_per_message: 100\n    commit_interval: 100ms\n")
+	p := newPipeline(t, 3)
+	p.env = append(p.env, "TIDEMARK_BATCH_SIZE=64")
+	producer := p.start(produceArgs(dir, "--speed", "100000000", "--max-gap", "1ms", "--duplicates", "0.02", "--disorder", "60s")...)
+	for i := range kills {
+		consumer := p.start("consume", "--streams", streams)
+		p.await(int64(len(events)*i/kills/3+100), "select coalesce(sum(item_count), 0) from category_windows")
+		consumer.Signal(t, syscall.SIGKILL)
+		consumer.Wait(t, patience)
+	}
+	p.succeeds(producer)
+	p.run("consume", "--stop-at-end", "--streams", streams)
+	p.same(p.differ(want))
 }
 
 // A dataset may lack all but the three files of events. Beside the other streams, the

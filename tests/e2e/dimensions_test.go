@@ -94,7 +94,7 @@ func TestDimensionsSurviveKills(t *testing.T) {
 	streams := dimensionsOnly(t, "    rows_per_message: 1000\n", "    rows_per_message: 100\n    commit_interval: 100ms\n")
 	p := newPipeline(t, 3)
 	p.env = append(p.env, "TIDEMARK_BATCH_SIZE=64")
-	producer := p.start(produceArgs(dir, "--speed", "100000000", "--max-gap", "1ms", "--duplicates", "0.02", "--disorder", "60s")...)
+	producer := p.start(produceArgs(dir, "--speed", "100000000", "--max-gap", "0.2ms", "--duplicates", "0.02", "--disorder", "60s")...)
 	for i := range kills {
 		consumer := p.start("consume", "--streams", streams)
 		p.await(int64(len(events)*i/kills/3+100), "select coalesce(sum(item_count), 0) from category_windows")

@@ -16,7 +16,6 @@ var groups = []struct {
 	{"tidemark-funnel", []string{orders, items, payments}},
 	{"tidemark-gmv", []string{items}},
 	{"tidemark-payments", []string{payments}},
-	{"tidemark-dimensions", []string{orders, items}},
 	{"tidemark-dead-letters", []string{letters}},
 }
 

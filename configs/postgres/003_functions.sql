@@ -21,7 +21,11 @@ begin
         (select max(window_start) from funnel_windows),
         (select max(window_start) from drop_off_windows),
         (select max(window_start) from gmv_windows),
-        (select max(window_start) from payment_windows)
+        (select max(window_start) from payment_windows),
+        (select max(window_start) from category_windows),
+        (select max(window_start) from seller_windows),
+        (select max(window_start) from state_windows),
+        (select max(window_start) from delivery_windows)
     ) - retention_days * interval '24 hours' into horizon;
 
     for target in
@@ -31,6 +35,10 @@ begin
             ('drop_off_windows', 'window_start'),
             ('gmv_windows', 'window_start'),
             ('payment_windows', 'window_start'),
+            ('category_windows', 'window_start'),
+            ('seller_windows', 'window_start'),
+            ('state_windows', 'window_start'),
+            ('delivery_windows', 'window_start'),
             ('dead_letter_events', 'coalesce(event_time, seen_at)'),
             ('gmv_forecast', 'target_hour')
         ) as t (name, age)

@@ -26,6 +26,7 @@ func dbCommand() *ucli.Command {
 			migrateCommand(),
 			showCommand("latest", "Show the funnel of the last hour of data", pg.Latest),
 			showCommand("complete", "Show the newest windows with GMV and payments, and totals", pg.Complete),
+			showCommand("dimensions", "Show sales by category, seller and state, and deliveries", pg.Dimensions),
 			showCommand("alerts", "Show the alerts of the last hour of data", pg.Alerts),
 			truncateCommand(),
 			cleanupCommand(),
@@ -81,7 +82,7 @@ func showCommand(name, usage string, show func(context.Context, *sql.DB, io.Writ
 		Description: "Times are UTC.\n\n  tidemark db " + name + " --rows 50",
 		Flags: []ucli.Flag{
 			dsnFlag(),
-			&ucli.IntFlag{Name: rowsName, Value: 20, Usage: "print at most this many windows, newest first"},
+			&ucli.IntFlag{Name: rowsName, Value: 20, Usage: "print at most this many rows of each table"},
 		},
 		Action: func(c *ucli.Context) error {
 			if c.Int(rowsName) < 1 {

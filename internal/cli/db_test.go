@@ -56,6 +56,7 @@ func TestDBCommands(t *testing.T) {
 		{[]string{"complete", "--rows", "3"}, "Payments by type", ""},
 		{[]string{"complete", "--rows", "0"}, "", "--rows must be at least 1"},
 		{[]string{"alerts"}, "Alerts", ""},
+		{[]string{"dimensions", "--rows", "3"}, "Categories, last 7 days of data", ""},
 		{[]string{"truncate"}, "", "--yes"},
 		{[]string{"truncate", "--yes"}, "empty", ""},
 		{[]string{"truncate", "--help"}, "tidemark state reset", ""},

@@ -13,7 +13,7 @@ func TestShippedGroups(t *testing.T) {
 		t.Fatal(err)
 	}
 	groups, err := streamGroups(folder, nil)
-	if want := []string{"tidemark-dead-letters", "tidemark-funnel", "tidemark-gmv", "tidemark-payments"}; err != nil || !slices.Equal(groups, want) {
+	if want := []string{"tidemark-dead-letters", "tidemark-dimensions", "tidemark-funnel", "tidemark-gmv", "tidemark-payments"}; err != nil || !slices.Equal(groups, want) {
 		t.Errorf("%v, %v, want %v", groups, err, want)
 	}
 }

@@ -119,6 +119,7 @@ func TestStateReset(t *testing.T) {
 
 	// The shipped streams, of which two have state.
 	if out, want := reset("", "--yes"), "tidemark-dead-letters: nothing to delete\n"+
+		"tidemark-dimensions: nothing to delete\n"+
 		"tidemark-funnel: deleted its offsets, topic tidemark-funnel-changelog, folder "+filepath.Join(dir, "tidemark-funnel")+"\n"+
 		"tidemark-gmv: deleted its offsets, topic tidemark-gmv-changelog, folder "+filepath.Join(dir, "tidemark-gmv")+"\n"+
 		"tidemark-payments: nothing to delete\n"; out != want {

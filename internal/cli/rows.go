@@ -11,7 +11,8 @@ const ledgerTable = "tidemark_tasks"
 // streamTables hold the rows of streams. The ledger comes first: each write holds
 // its row, so deleting it waits for those under way, and none can follow.
 var streamTables = []string{
-	ledgerTable, "funnel_windows", "drop_off_windows", "gmv_windows", "payment_windows", "dead_letter_events",
+	ledgerTable, "funnel_windows", "drop_off_windows", "gmv_windows", "payment_windows",
+	"category_windows", "seller_windows", "state_windows", "delivery_windows", "dead_letter_events",
 }
 
 // deleteRows deletes all rows of a stream, its ledger included, or none. Tables

@@ -31,6 +31,10 @@ func written(t *testing.T, db *sql.DB, stream string) {
 		`insert into drop_off_windows (stream, task, window_start, window_end, closes_at, order_status) values ($1, 0, now(), now(), now(), 'created')`,
 		`insert into gmv_windows (stream, task, window_start, window_end, closes_at) values ($1, 0, now(), now(), now())`,
 		`insert into payment_windows (stream, task, window_start, window_end, closes_at, payment_type) values ($1, 0, now(), now(), now(), 'boleto')`,
+		`insert into category_windows (stream, task, window_start, window_end, closes_at, product_category) values ($1, 0, now(), now(), now(), 'toys')`,
+		`insert into seller_windows (stream, task, window_start, window_end, closes_at, seller_id) values ($1, 0, now(), now(), now(), 's')`,
+		`insert into state_windows (stream, task, window_start, window_end, closes_at, customer_state) values ($1, 0, now(), now(), now(), 'SP')`,
+		`insert into delivery_windows (stream, task, window_start, window_end, closes_at, customer_state) values ($1, 0, now(), now(), now(), 'SP')`,
 		`insert into dead_letter_events (stream, topic, partition, "offset", reason) values ($1, 't', 0, 1, 'late')`,
 		`insert into tidemark_tasks (stream, task, generation) values ($1, 0, 3)`,
 	} {
@@ -78,7 +82,7 @@ func TestStateResetDeletesRows(t *testing.T) {
 		t.Errorf("--no-postgres left rows in %d tables", n)
 	}
 	resetFails(t, cluster, client, db, dsn)
-	reset("a: deleted 6 rows\n")
+	reset("a: deleted 10 rows\n")
 	if n := tablesWith(t, db, "a"); n > 0 {
 		t.Errorf("%d tables have rows of a", n)
 	}

@@ -10,6 +10,7 @@ import (
 const truncate = `
 	truncate
 		funnel_windows, drop_off_windows, gmv_windows, payment_windows,
+		category_windows, seller_windows, state_windows, delivery_windows,
 		dead_letter_events, gmv_forecast, tidemark_tasks`
 
 // Truncate deletes everything that streams have written: windows, dead letters,

@@ -22,6 +22,14 @@ const fill = `
 	insert into payment_windows (stream, task, window_start, window_end, closes_at, payment_type, payment_count, total_value, successful_orders)
 	values ('p', 0, '2018-01-01Z', '2018-01-01 00:01Z', '2018-01-09Z', 'boleto', 3, 30.00, 3),
 		('p', 0, '2018-02-11Z', '2018-02-11 00:01Z', '2018-02-19Z', 'boleto', 1, 5.00, 0);
+	insert into category_windows (stream, task, window_start, window_end, closes_at, product_category, item_revenue, item_count)
+	values ('d', 0, '2018-01-01Z', '2018-01-02Z', '2018-01-02Z', 'toys', 12.50, 2), ('d', 0, '2018-02-10Z', '2018-02-11Z', '2018-02-11Z', 'baby', 10.00, 1);
+	insert into seller_windows (stream, task, window_start, window_end, closes_at, seller_id, seller_state, item_revenue, item_count)
+	values ('d', 0, '2018-01-01Z', '2018-01-02Z', '2018-01-02Z', 's-old', 'PR', 12.50, 2), ('d', 0, '2018-02-10Z', '2018-02-11Z', '2018-02-11Z', 's-new', 'SP', 10.00, 1);
+	insert into state_windows (stream, task, window_start, window_end, closes_at, customer_state, total_orders, orders_with_items, item_revenue)
+	values ('d', 0, '2018-01-01Z', '2018-01-02Z', '2018-01-09Z', 'MG', 2, 1, 12.50), ('d', 0, '2018-02-10Z', '2018-02-11Z', '2018-02-18Z', 'MG', 1, 1, 10.00);
+	insert into delivery_windows (stream, task, window_start, window_end, closes_at, customer_state, total_orders, delivered_orders, delivery_ms)
+	values ('d', 0, '2018-01-01Z', '2018-01-02Z', '2018-01-02Z', 'AM', 2, 1, 86400000), ('d', 0, '2018-02-10Z', '2018-02-11Z', '2018-02-11Z', 'RJ', 1, 1, 129600000);
 	insert into dead_letter_events (stream, topic, partition, "offset", event_time, reason, seen_at)
 	values ('f', 't', 0, 1, '2018-01-01Z', 'late', '2018-02-10Z'), ('f', 't', 0, 2, '2018-02-10Z', 'orphan', '2018-01-01Z'),
 		('f', 't', 0, 3, null, 'invalid', '2018-01-01Z'), ('f', 't', 0, 4, null, 'invalid', '2018-02-10Z');
@@ -33,7 +41,8 @@ func TestCleanup(t *testing.T) {
 	// Without windows there is no data time.
 	run(t, db, `insert into dead_letter_events (stream, topic, partition, "offset", reason) values ('f', 'u', 0, 1, 'invalid')`)
 	expect(t, db, "select table_name, rows_deleted from cleanup_old_metrics(0)",
-		"funnel_windows|0", "drop_off_windows|0", "gmv_windows|0", "payment_windows|0", "dead_letter_events|0", "gmv_forecast|0")
+		"funnel_windows|0", "drop_off_windows|0", "gmv_windows|0", "payment_windows|0",
+		"category_windows|0", "seller_windows|0", "state_windows|0", "delivery_windows|0", "dead_letter_events|0", "gmv_forecast|0")
 	run(t, db, "truncate dead_letter_events")
 
 	run(t, db, fill)
@@ -45,6 +54,7 @@ func TestCleanup(t *testing.T) {
 	removed, err = pg.Cleanup(t.Context(), db, 40)
 	want := []pg.Removed{
 		{"funnel_windows", 1}, {"drop_off_windows", 1}, {"gmv_windows", 1}, {"payment_windows", 1},
+		{"category_windows", 1}, {"seller_windows", 1}, {"state_windows", 1}, {"delivery_windows", 1},
 		{"dead_letter_events", 2}, {"gmv_forecast", 1},
 	}
 	if err != nil || !slices.Equal(removed, want) {
@@ -69,7 +79,8 @@ func TestTruncate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, table := range []string{
-		"funnel_windows", "drop_off_windows", "gmv_windows", "payment_windows", "dead_letter_events", "gmv_forecast", "tidemark_tasks",
+		"funnel_windows", "drop_off_windows", "gmv_windows", "payment_windows",
+		"category_windows", "seller_windows", "state_windows", "delivery_windows", "dead_letter_events", "gmv_forecast", "tidemark_tasks",
 	} {
 		expect(t, db, "select count(*) from "+table, "0")
 	}
@@ -83,12 +94,13 @@ func TestReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, db, fill)
-	var tables, latest, complete, alerts strings.Builder
+	var tables, latest, complete, alerts, dimensions strings.Builder
 	for _, err := range []error{
 		pg.PrintTables(t.Context(), db, &tables),
 		pg.Latest(t.Context(), db, &latest, 10),
 		pg.Complete(t.Context(), db, &complete, 1),
 		pg.Alerts(t.Context(), db, &alerts, 10),
+		pg.Dimensions(t.Context(), db, &dimensions, 10),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -102,7 +114,10 @@ func TestReports(t *testing.T) {
 		"tables":   {tables.String(), []string{"22.50", "boleto", "35.00", "75.00", "canceled", "87.50", "orphan", "2018-02-10 00:00:00"}, nil},
 		"latest":   {latest.String(), []string{"2018-02-10 00:00:00"}, []string{"2018-01-01"}},
 		"complete": {complete.String(), []string{"2018-02-10 00:00:00", "22.50", "10.00", "boleto"}, []string{"2018-01-01"}},
-		"alerts":   {alerts.String(), []string{"canceled", "a b c"}, []string{"2018-01-01"}},
+		"dimensions": {
+			dimensions.String(), []string{"baby", "100.00", "s-new", "MG", "22.50", "RJ", "1.50"}, []string{"toys", "s-old", "AM"},
+		},
+		"alerts": {alerts.String(), []string{"canceled", "a b c"}, []string{"2018-01-01"}},
 	} {
 		for _, text := range c.with {
 			if !strings.Contains(c.out, text) {
@@ -116,6 +131,6 @@ func TestReports(t *testing.T) {
 		}
 	}
 	if testing.Verbose() {
-		t.Log("\n" + tables.String() + complete.String() + alerts.String())
+		t.Log("\n" + tables.String() + complete.String() + alerts.String() + dimensions.String())
 	}
 }

@@ -88,6 +88,29 @@ const activeAlerts = `
 		unique_customers_affected as customers, sample_order_ids as sample_orders, detected_at
 	from v_active_alerts order by window_start desc, dropped_orders desc, order_status limit $1`
 
+const topCategories = `
+	select rank, product_category as category, gmv, gmv_share as "gmv_%", item_count as items, avg_item_price
+	from v_top_categories order by rank limit $1`
+
+const topSellers = `
+	select rank, seller_id as seller, seller_state as state, gmv, gmv_share as "gmv_%", item_count as items
+	from v_top_sellers order by rank limit $1`
+
+const stateTotals = `
+	select
+		customer_state as state, sum(gmv)::numeric(15, 2) as gmv, sum(total_orders)::bigint as orders,
+		sum(orders_with_items)::bigint as with_items,
+		coalesce(round(sum(gmv) / nullif(sum(orders_with_items), 0), 2), 0)::numeric(15, 2) as avg_order_value
+	from state_gmv
+	group by customer_state
+	order by gmv desc, customer_state limit $1`
+
+const deliveries = `
+	select
+		customer_state as state, total_orders as orders, delivered_orders as delivered, late_orders as late,
+		late_rate as "late_%", avg_delivery_days, avg_delay_days
+	from v_delivery_by_state order by total_orders desc, customer_state limit $1`
+
 var recentFunnel = "select " + funnelColumns + `, is_final as final
 	from real_time_funnel` + newest("funnel_windows")
 
@@ -133,6 +156,16 @@ func Complete(ctx context.Context, db *sql.DB, w io.Writer, rows int) error {
 // Alerts prints the alerts of the last hour of data, newest first, at most rows.
 func Alerts(ctx context.Context, db *sql.DB, w io.Writer, rows int) error {
 	return report(ctx, db, w, section{"Alerts, last hour of data", activeAlerts, []any{rows}})
+}
+
+// Dimensions prints sales by category, seller and state, and how deliveries went, at
+// most rows of each.
+func Dimensions(ctx context.Context, db *sql.DB, w io.Writer, rows int) error {
+	return report(ctx, db, w,
+		section{"Categories, last 7 days of data", topCategories, []any{rows}},
+		section{"Sellers, last 7 days of data", topSellers, []any{rows}},
+		section{"States of customers, all windows", stateTotals, []any{rows}},
+		section{"Deliveries by state, orders of the last 30 days of data", deliveries, []any{rows}})
 }
 
 // PrintTables prints a short overview of all that the streams have written.

@@ -25,6 +25,16 @@ func TestColumns(t *testing.T) {
 			"items_conversion_rate, payment_conversion_rate, dropped_after_order, dropped_after_items, " +
 			"total_gmv, total_items, total_payment, avg_payment_value, processed_at",
 		"v_payment_performance": "payment_type, total_transactions, total_value, avg_value, avg_success_rate",
+		"category_gmv":          "window_start, window_end, product_category, gmv, item_revenue, item_count, avg_item_price, is_final",
+		"state_gmv": "window_start, window_end, customer_state, gmv, item_revenue, item_count, total_orders, orders_with_items, " +
+			"avg_order_value, is_final",
+		"delivery_performance": "window_start, window_end, customer_state, total_orders, delivered_orders, promised_orders, late_orders, " +
+			"late_rate, avg_delivery_days, avg_delay_days, is_final",
+		"top_sellers":      "window_start, window_end, rank, seller_id, seller_state, gmv, item_revenue, item_count, is_final",
+		"v_top_categories": "rank, product_category, gmv, gmv_share, item_count, avg_item_price",
+		"v_top_sellers":    "rank, seller_id, seller_state, gmv, gmv_share, item_count",
+		"v_delivery_by_state": "customer_state, total_orders, delivered_orders, late_orders, late_rate, avg_delivery_days, " +
+			"avg_delay_days",
 		"v_active_alerts": "window_start, window_end, order_status, dropped_orders, unique_customers_affected, " +
 			"sample_order_ids, detected_at",
 	} {
@@ -190,4 +200,62 @@ func TestRecentRowsByIndex(t *testing.T) {
 			t.Errorf("%s reads all windows:\n%s", query, plan)
 		}
 	}
+}
+
+func TestSalesByDimension(t *testing.T) {
+	db := migrated(t)
+	run(t, db, `insert into tidemark_tasks (stream, task, generation, watermark) values ('d', 0, 1, '2018-01-09Z'), ('d', 1, 1, '2018-01-12Z')`)
+	run(t, db, `insert into category_windows (stream, task, window_start, window_end, closes_at, product_category, item_revenue, freight, item_count)
+		values
+		('d', 0, '2018-01-01Z', '2018-01-02Z', '2018-01-02Z', 'toys', 10.00, 1.00, 3),
+		('d', 1, '2018-01-01Z', '2018-01-02Z', '2018-01-02Z', 'toys', 0.25, 0.05, 1),
+		('d', 0, '2018-01-02Z', '2018-01-03Z', '2018-01-03Z', 'toys', 2.00, 0, 1),
+		('d', 0, '2018-01-08Z', '2018-01-09Z', '2018-01-09Z', 'Baby', 1.00, 0, 1),
+		('d', 1, '2018-01-08Z', '2018-01-09Z', '2018-01-10Z', 'baby', 1.00, 0, 1)`)
+	const at = "to_char(window_start at time zone 'UTC', 'MM-DD'), "
+	expect(t, db, `select `+at+`product_category, gmv, item_revenue, item_count, avg_item_price, is_final
+		from category_gmv order by window_start, product_category collate "C"`,
+		"01-01|toys|11.30|10.25|4|2.56|true", // 2.5625
+		"01-02|toys|2.00|2.00|1|2.00|true",
+		"01-08|Baby|1.00|1.00|1|1.00|true",
+		"01-08|baby|1.00|1.00|1|1.00|false",
+	)
+	// The first day begins a week before the newest, and is out.
+	expect(t, db, "select * from v_top_categories", "1|toys|2.00|50.00|1|2.00", "2|Baby|1.00|25.00|1|1.00", "3|baby|1.00|25.00|1|1.00")
+
+	run(t, db, `insert into seller_windows (stream, task, window_start, window_end, closes_at, seller_id, seller_state, item_revenue, freight, item_count)
+		values
+		('d', 0, '2018-01-08Z', '2018-01-09Z', '2018-01-09Z', 's1', null, 1.00, 0, 1),
+		('d', 1, '2018-01-08Z', '2018-01-09Z', '2018-01-09Z', 's1', 'SP', 1.00, 0.50, 1),
+		('d', 1, '2018-01-08Z', '2018-01-09Z', '2018-01-09Z', 's0', 'PR', 2.00, 0.50, 1),
+		('d', 1, '2018-01-01Z', '2018-01-02Z', '2018-01-02Z', 's1', 'SP', 9.00, 0, 1)`)
+	expect(t, db, `select `+at+`rank, seller_id, seller_state, gmv, item_revenue, item_count, is_final from top_sellers order by window_start, rank`,
+		"01-01|1|s1|SP|9.00|9.00|1|true", "01-08|1|s0|PR|2.50|2.00|1|true", "01-08|2|s1|SP|2.50|2.00|2|true")
+	expect(t, db, "select * from v_top_sellers", "1|s0|PR|2.50|50.00|1", "2|s1|SP|2.50|50.00|2")
+}
+
+func TestStatesAndDeliveries(t *testing.T) {
+	db := migrated(t)
+	run(t, db, `insert into state_windows (stream, task, window_start, window_end, closes_at, customer_state, total_orders, orders_with_items,
+			item_revenue, freight, item_count)
+		values
+		('d', 0, '2018-01-01Z', '2018-01-02Z', '2018-01-09Z', 'SP', 3, 2, 10.00, 1.00, 3),
+		('d', 1, '2018-01-01Z', '2018-01-02Z', '2018-01-09Z', 'SP', 1, 1, 0.25, 0.05, 1),
+		('d', 1, '2018-01-01Z', '2018-01-02Z', '2018-01-09Z', 'RJ', 1, 0, 0, 0, 0)`)
+	expect(t, db, `select customer_state, gmv, item_revenue, item_count, total_orders, orders_with_items, avg_order_value, is_final
+		from state_gmv order by 1`,
+		"RJ|0.00|0.00|0|1|0|0.00|false", "SP|11.30|10.25|4|4|3|3.77|false")
+	run(t, db, `insert into delivery_windows (stream, task, window_start, window_end, closes_at, customer_state, total_orders,
+			delivered_orders, promised_orders, late_orders, delivery_ms, delay_ms)
+		values
+		('d', 0, '2018-01-01Z', '2018-01-02Z', '2018-01-02Z', 'SP', 5, 2, 2, 1, 86400000, -86832000),
+		('d', 1, '2018-01-31Z', '2018-02-01Z', '2018-02-01Z', 'SP', 2, 2, 1, 0, 108000000, -10800000),
+		('d', 1, '2018-01-31Z', '2018-02-01Z', '2018-02-01Z', 'RJ', 1, 0, 0, 0, 0, 0)`)
+	expect(t, db, `select customer_state, total_orders, delivered_orders, promised_orders, late_orders, late_rate, avg_delivery_days, avg_delay_days
+		from delivery_performance order by window_start, customer_state`,
+		"SP|5|2|2|1|50.00|0.50|-0.50", // -0.5025
+		"RJ|1|0|0|0|0.00|0.00|0.00",
+		"SP|2|2|1|0|0.00|0.63|-0.13", // 0.625, and -0.125: halves away from zero
+	)
+	expect(t, db, "select * from v_delivery_by_state", "SP|2|2|0|0.00|0.63|-0.13", "RJ|1|0|0|0.00|0.00|0.00")
 }

@@ -221,8 +221,10 @@ func span(p *service.ParsedConfig, name string) (event.Duration, error) {
 }
 
 const description = `
-Reads ` + "`" + OrdersFile + "`, `" + ItemsFile + "` and `" + PaymentsFile + "`" + ` (columns by name, in any order) and, where it is there,
-` + "`" + CustomersFile + "`" + ` for the customer's state. Events are sent by event time; ties go order, item, payment, then file order.
+Reads ` + "`" + OrdersFile + "`, `" + ItemsFile + "` and `" + PaymentsFile + "`" + ` (columns by name, in any order) and, where they are there,
+` + "`" + CustomersFile + "`" + ` for the state of the customer, ` + "`" + ProductsFile + "`" + ` for the category of a product, in English
+as far as ` + "`" + TranslationsFile + "`" + ` has it, and ` + "`" + SellersFile + "`" + ` for the state of the seller.
+What these do not tell is null. Events are sent by event time; ties go order, item, payment, then file order.
 
 | event | topic | event time | n of its id |
 |---|---|---|---|
@@ -244,7 +246,8 @@ An event is a structured object: times are RFC 3339 strings in UTC, money is a n
 
 A row is rejected when it is not readable as CSV, has a number of values other than the header, is not UTF-8, has an unparsable
 time or number, an empty id, status or payment type, a negative number, an amount with more than two decimals, or belongs to an
-order that is unknown or was itself rejected. With ` + "`validate: false`" + ` only those are rejected that no event can be made of: empty
+order that is unknown or was itself rejected. A row of the files of customers, products, translations and sellers that cannot be
+read rejects nothing: what it would have told is null. With ` + "`validate: false`" + ` only those are rejected that no event can be made of: empty
 texts and negative numbers are sent, an unparsable optional time is sent as null. Broken rows of orders that were not selected by
 ` + "`limit` or `start_from`" + ` are left out with their order.
 

@@ -14,21 +14,23 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/replay"
 )
 
-// The files of a dataset. Orders, items and payments must be there; customers
-// add the customer's state where they are.
+// The files of a dataset. Orders, items and payments must be there; the others, see
+// dimensions.go, add to the events where they are.
 const (
-	OrdersFile    = "olist_orders_dataset.csv"
-	ItemsFile     = "olist_order_items_dataset.csv"
-	PaymentsFile  = "olist_order_payments_dataset.csv"
-	CustomersFile = "olist_customers_dataset.csv"
+	OrdersFile       = "olist_orders_dataset.csv"
+	ItemsFile        = "olist_order_items_dataset.csv"
+	PaymentsFile     = "olist_order_payments_dataset.csv"
+	CustomersFile    = "olist_customers_dataset.csv"
+	ProductsFile     = "olist_products_dataset.csv"
+	SellersFile      = "olist_sellers_dataset.csv"
+	TranslationsFile = "product_category_name_translation.csv"
 )
 
 // The columns that are read of each file. Their places in these lists are used below.
 var (
-	customerColumns = []string{"customer_id", "customer_state"}
-	orderColumns    = []string{
+	orderColumns = []string{
 		"order_id", "customer_id", "order_status",
-		"order_purchase_timestamp", "order_approved_at", "order_estimated_delivery_date",
+		"order_purchase_timestamp", "order_approved_at", "order_estimated_delivery_date", "order_delivered_customer_date?",
 	}
 	itemColumns    = []string{"order_id", "order_item_id", "product_id", "seller_id", "price", "freight_value"}
 	paymentColumns = []string{"order_id", "payment_sequential", "payment_type", "payment_installments", "payment_value"}
@@ -62,7 +64,7 @@ func Load(ctx context.Context, fsys fs.FS, opts Options) (*Dataset, error) {
 			return nil, fileError(name, err)
 		}
 	}
-	for _, read := range []func() error{l.customers, l.orders, l.items, l.payments} {
+	for _, read := range []func() error{l.customers, l.orders, l.items, l.payments, l.products, l.sellers} {
 		if err := read(); err != nil {
 			return nil, err
 		}
@@ -104,7 +106,7 @@ func (l *loader) each(name string, columns []string, fn func(r *row, line int, t
 			l.reject(name, rec.Line, RuleUnreadable, rec.Err.Error(), rec.Text, none)
 			continue
 		}
-		r := row{values: rec.Values, columns: columns, validate: l.opts.Validate, loc: l.opts.Location}
+		r := row{values: rec.Values, columns: t.Columns(), validate: l.opts.Validate, loc: l.opts.Location}
 		fn(&r, rec.Line, rec.Text)
 	}
 }
@@ -125,24 +127,11 @@ func (l *loader) same(s string) string {
 	return s
 }
 
-func (l *loader) customers() error {
-	if _, err := fs.Stat(l.fsys, CustomersFile); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	rejects := len(l.data.Rejects)
-	err := l.each(CustomersFile, customerColumns, func(r *row, _ int, _ string) {
-		l.states[strings.Clone(r.values[0])] = l.same(r.values[1])
-	})
-	// No event is lost with a customer's row, only the state of the order.
-	l.data.Rejects = l.data.Rejects[:rejects]
-	return err
-}
-
 func (l *loader) orders() error {
 	err := l.each(OrdersFile, orderColumns, func(r *row, line int, text string) {
 		o := order{
 			id: r.required(0), customer: r.required(1), status: r.required(2),
-			purchased: r.time(3), approved: r.optionalTime(4), estimate: r.optionalTime(5),
+			purchased: r.time(3), approved: r.optionalTime(4), estimate: r.optionalTime(5), delivered: r.optionalTime(6),
 			line: number(int64(line)),
 		}
 		if r.rule != "" {

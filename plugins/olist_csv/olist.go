@@ -28,6 +28,8 @@ type Dataset struct {
 	payments []payment
 	refs     []replay.Ref
 	shift    event.Duration
+	// What the other files tell of products and sellers by their ids.
+	categories, sellerStates map[string]string
 	// Rejects are the rows that no event is sent for, in file order.
 	Rejects []Reject
 }
@@ -36,9 +38,9 @@ type Dataset struct {
 const none = event.MinTime
 
 type order struct {
-	id, customer, state, status   string
-	purchased, approved, estimate event.Time // none where absent
-	line                          int32
+	id, customer, state, status              string
+	purchased, approved, estimate, delivered event.Time // none where absent
+	line                                     int32
 }
 
 type item struct {
@@ -143,19 +145,22 @@ func (d *Dataset) Event(i int) Event {
 			"order_status":            o.status,
 			"order_approved_at":       d.optionalTime(o.approved),
 			"estimated_delivery_date": d.optionalTime(o.estimate),
+			"delivered_customer_date": d.optionalTime(o.delivered),
 		}, OrdersFile, int(o.line)}
 	case sourceItems:
 		it := &d.items[ref.Row]
 		o := &d.orders[it.order]
 		return Event{TopicItems, "OrderItemAdded", o.id, ref.Time, map[string]any{
-			"event_id":      EventID(TopicItems, o.id, it.n),
-			"event_time":    at,
-			"order_id":      o.id,
-			"order_item_id": it.n,
-			"product_id":    optional(it.product),
-			"seller_id":     optional(it.seller),
-			"price":         money(it.price),
-			"freight_value": money(it.freight),
+			"event_id":         EventID(TopicItems, o.id, it.n),
+			"event_time":       at,
+			"order_id":         o.id,
+			"order_item_id":    it.n,
+			"product_id":       optional(it.product),
+			"seller_id":        optional(it.seller),
+			"price":            money(it.price),
+			"freight_value":    money(it.freight),
+			"product_category": optional(d.categories[it.product]),
+			"seller_state":     optional(d.sellerStates[it.seller]),
 		}, ItemsFile, int(it.line)}
 	}
 	p := &d.payments[ref.Row]

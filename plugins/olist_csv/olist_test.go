@@ -83,11 +83,14 @@ func TestEventIDs(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	fsys := files(
-		"o1,c1,delivered,2017-07-09 21:57:05,2017-07-09 22:10:13,,,2017-08-01 00:00:00\n"+
+		"o1,c1,delivered,2017-07-09 21:57:05,2017-07-09 22:10:13,,2017-07-26 10:57:55,2017-08-01 00:00:00\n"+
 			"o2,c2,created,2017-07-09 22:00:00,,,,\n",
 		"o1,1,p1,s1,,99.9,27.65\no2,1,,,,1,0.5\n",
 		"o1,1,credit_card,2,127.55\no2,1,voucher,0,1.50\n")
 	fsys[CustomersFile] = &fstest.MapFile{Data: []byte("customer_id,customer_unique_id,customer_zip_code_prefix,customer_city,customer_state\nc1,u,1,timoteo,MG\n")}
+	fsys[ProductsFile] = &fstest.MapFile{Data: []byte("\"product_id\",\"product_category_name\"\np1,bebes\n")}
+	fsys[TranslationsFile] = &fstest.MapFile{Data: []byte("\ufeffproduct_category_name,product_category_name_english\nbebes,baby\n")}
+	fsys[SellersFile] = &fstest.MapFile{Data: []byte("seller_id,seller_state\ns1,SP\n")}
 	d := load(t, fsys, options())
 	if got, want := brief(d), strings.Join([]string{
 		"21:57 orders o1:2", "21:57 order_items o1:2",
@@ -106,16 +109,68 @@ func TestEvents(t *testing.T) {
 		got[e.Type+" "+e.Key] = string(text)
 	}
 	for key, want := range map[string]string{
-		"OrderCreated o1":    `{"customer_id":"c1","customer_state":"MG","estimated_delivery_date":"2017-08-01T00:00:00Z","event_id":"` + EventID(TopicOrders, "o1", 0) + `","event_time":"2017-07-09T21:57:05Z","order_approved_at":"2017-07-09T22:10:13Z","order_id":"o1","order_status":"delivered"}`,
-		"OrderCreated o2":    `{"customer_id":"c2","customer_state":null,"estimated_delivery_date":null,"event_id":"` + EventID(TopicOrders, "o2", 0) + `","event_time":"2017-07-09T22:00:00Z","order_approved_at":null,"order_id":"o2","order_status":"created"}`,
-		"OrderItemAdded o1":  `{"event_id":"` + EventID(TopicItems, "o1", 1) + `","event_time":"2017-07-09T21:57:05Z","freight_value":27.65,"order_id":"o1","order_item_id":1,"price":99.90,"product_id":"p1","seller_id":"s1"}`,
-		"OrderItemAdded o2":  `{"event_id":"` + EventID(TopicItems, "o2", 1) + `","event_time":"2017-07-09T22:00:00Z","freight_value":0.50,"order_id":"o2","order_item_id":1,"price":1.00,"product_id":null,"seller_id":null}`,
+		"OrderCreated o1":    `{"customer_id":"c1","customer_state":"MG","delivered_customer_date":"2017-07-26T10:57:55Z","estimated_delivery_date":"2017-08-01T00:00:00Z","event_id":"` + EventID(TopicOrders, "o1", 0) + `","event_time":"2017-07-09T21:57:05Z","order_approved_at":"2017-07-09T22:10:13Z","order_id":"o1","order_status":"delivered"}`,
+		"OrderCreated o2":    `{"customer_id":"c2","customer_state":null,"delivered_customer_date":null,"estimated_delivery_date":null,"event_id":"` + EventID(TopicOrders, "o2", 0) + `","event_time":"2017-07-09T22:00:00Z","order_approved_at":null,"order_id":"o2","order_status":"created"}`,
+		"OrderItemAdded o1":  `{"event_id":"` + EventID(TopicItems, "o1", 1) + `","event_time":"2017-07-09T21:57:05Z","freight_value":27.65,"order_id":"o1","order_item_id":1,"price":99.90,"product_category":"baby","product_id":"p1","seller_id":"s1","seller_state":"SP"}`,
+		"OrderItemAdded o2":  `{"event_id":"` + EventID(TopicItems, "o2", 1) + `","event_time":"2017-07-09T22:00:00Z","freight_value":0.50,"order_id":"o2","order_item_id":1,"price":1.00,"product_category":null,"product_id":null,"seller_id":null,"seller_state":null}`,
 		"PaymentReceived o1": `{"event_id":"` + EventID(TopicPayments, "o1", 1) + `","event_time":"2017-07-09T22:10:13Z","order_id":"o1","payment_installments":2,"payment_sequential":1,"payment_status":"approved","payment_type":"credit_card","payment_value":127.55}`,
 		"PaymentReceived o2": `{"event_id":"` + EventID(TopicPayments, "o2", 1) + `","event_time":"2017-07-09T22:00:00Z","order_id":"o2","payment_installments":0,"payment_sequential":1,"payment_status":"unapproved","payment_type":"voucher","payment_value":1.50}`,
 	} {
 		if got[key] != want {
 			t.Errorf("%s: %s", key, got[key])
 		}
+	}
+}
+
+// What the other files tell of an item, and what they may lack without harm.
+func TestDimensions(t *testing.T) {
+	const items = "o1,1,p1,s1,,1,0\no1,2,p2,s2,,1,0\no1,3,p3,s3,,1,0\no1,4,,,,1,0\n"
+	const products = "product_id,x,product_category_name\np1,,bebes\np2,,pc_gamer\np3,,\n,,artes\n\"p4,,\nunsold,,bebes\n"
+	const translations = "\ufeffproduct_category_name,product_category_name_english\nbebes,baby\nartes,art\n"
+	const sellers = "seller_id,seller_state\ns1,SP\n,RJ\ns2\ns3,\nunsold,SP\n"
+	for _, tc := range []struct {
+		name, want                      string
+		products, translations, sellers string
+	}{
+		{"all", "baby SP; pc_gamer -; - -; - -", products, translations, sellers},
+		{"no translation", "bebes SP; pc_gamer -; - -; - -", products, "", sellers},
+		{"no sellers", "baby -; pc_gamer -; - -; - -", products, translations, ""},
+		{"no products", "- SP; - -; - -; - -", "", translations, sellers},
+		{"only the core files", "- -; - -; - -; - -", "", "", ""},
+	} {
+		fsys := files(goodOrder, items, "")
+		for name, text := range map[string]string{ProductsFile: tc.products, TranslationsFile: tc.translations, SellersFile: tc.sellers} {
+			if text != "" {
+				fsys[name] = &fstest.MapFile{Data: []byte(text)}
+			}
+		}
+		d := load(t, fsys, options())
+		var got []string
+		for i := range d.Len() {
+			if e := d.Event(i); e.Topic == TopicItems {
+				got = append(got, strings.ReplaceAll(fmt.Sprint(e.Fields["product_category"], " ", e.Fields["seller_state"]), "<nil>", "-"))
+			}
+		}
+		if got := strings.Join(got, "; "); got != tc.want || len(d.Rejects) > 0 {
+			t.Errorf("%s: %s, want %s; rejects %s", tc.name, got, tc.want, rejects(d))
+		}
+		if len(d.categories) > 2 || len(d.sellerStates) > 1 {
+			t.Errorf("%s: kept %v and %v", tc.name, d.categories, d.sellerStates)
+		}
+	}
+}
+
+// A file of orders from before their delivery is accepted.
+func TestWithoutDeliveryDates(t *testing.T) {
+	fsys := files("", "", "")
+	fsys[OrdersFile].Data = []byte("order_id,customer_id,order_status,order_purchase_timestamp,order_approved_at,order_estimated_delivery_date\n" +
+		"o1,c1,shipped,2017-07-09 21:57:05,,2017-08-01 00:00:00\n")
+	d := load(t, fsys, options())
+	if d.Len() != 1 || len(d.Rejects) > 0 {
+		t.Fatal(brief(d), rejects(d))
+	}
+	if f := d.Event(0).Fields; f["delivered_customer_date"] != nil || f["estimated_delivery_date"] != "2017-08-01T00:00:00Z" {
+		t.Error(f)
 	}
 }
 
@@ -152,6 +207,7 @@ func TestRules(t *testing.T) {
 		{"before 1970", "o1,c1,delivered,1969-12-31 23:59:59,,,,\n", "", "", `olist_orders_dataset.csv:2 unparsable time: order_purchase_timestamp is "1969-12-31 23:59:59"`, `olist_orders_dataset.csv:2 unparsable time: order_purchase_timestamp is "1969-12-31 23:59:59"`},
 		{"approval time", "o1,c1,delivered,2017-07-09 21:57:05,2017-13-01 00:00:00,,,\n", "", "", `olist_orders_dataset.csv:2 unparsable time: order_approved_at is "2017-13-01 00:00:00"`, ""},
 		{"estimate", "o1,c1,delivered,2017-07-09 21:57:05,,,,soon\n", "", "", `olist_orders_dataset.csv:2 unparsable time: order_estimated_delivery_date is "soon"`, ""},
+		{"delivery", "o1,c1,delivered,2017-07-09 21:57:05,,,later,\n", "", "", `olist_orders_dataset.csv:2 unparsable time: order_delivered_customer_date is "later"`, ""},
 		{"short row", "o1,c1\n", "", "", "olist_orders_dataset.csv:2 unreadable row: 2 values, the header has 8 columns", "olist_orders_dataset.csv:2 unreadable row: 2 values, the header has 8 columns"},
 		{"price", goodOrder, "o1,1,p,s,,-1,0\n", "", "olist_order_items_dataset.csv:2 negative number: price is -1", ""},
 		{"freight", goodOrder, "o1,1,p,s,,1,-0.01\n", "", "olist_order_items_dataset.csv:2 negative number: freight_value is -0.01", ""},
@@ -275,6 +331,7 @@ func TestFileErrors(t *testing.T) {
 		ItemsFile + " is empty: it needs a header":                              func(f fstest.MapFS) { f[ItemsFile] = &fstest.MapFile{} },
 		ItemsFile + " lacks the columns price, freight_value":                   func(f fstest.MapFS) { f[ItemsFile].Data = []byte("order_id,order_item_id,product_id,seller_id\n") },
 		OrdersFile + " has no header: its first line names none of the columns": func(f fstest.MapFS) { f[OrdersFile].Data = []byte(goodOrder) },
+		ProductsFile + " lacks the columns product_category_name":               func(f fstest.MapFS) { f[ProductsFile] = &fstest.MapFile{Data: []byte("product_id\n")} },
 		CustomersFile + " lacks the columns customer_state":                     func(f fstest.MapFS) { f[CustomersFile] = &fstest.MapFile{Data: []byte("customer_id\n")} },
 	} {
 		fsys := files(goodOrder, "", "")
@@ -356,14 +413,28 @@ func TestOlistFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := map[string]int{}
-	cents := int64(0)
+	cents, categories, states, delivered := int64(0), map[any]int{}, map[any]int{}, 0
 	for i := range d.Len() {
-		n[d.Event(i).Topic]++
+		e := d.Event(i)
+		n[e.Topic]++
+		switch e.Topic {
+		case TopicItems:
+			categories[e.Fields["product_category"]]++
+			states[e.Fields["seller_state"]]++
+		case TopicOrders:
+			if e.Fields["delivered_customer_date"] != nil {
+				delivered++
+			}
+		}
 	}
 	for _, it := range d.items {
 		cents += it.price + it.freight
 	}
 	if n[TopicOrders] != 8135 || n[TopicItems] != 8365 || n[TopicPayments] != 8924 || cents != 126555274 || len(d.Rejects) != 0 {
 		t.Error(n, cents, rejects(d))
+	}
+	if len(categories) != 73 || categories["bed_bath_table"] != 767 || categories["pc_gamer"] == 0 || categories[nil] != 158 ||
+		len(states) != 19 || states["SP"] != 5966 || states[nil] != 0 || delivered != 5170 {
+		t.Error(categories, states, delivered)
 	}
 }

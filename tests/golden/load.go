@@ -9,9 +9,11 @@ import (
 
 // Load reads the rows of every view from Postgres. A view or column that is not
 // there is an error that names the view.
-func Load(ctx context.Context, db *sql.DB) (Tables, error) {
+func Load(ctx context.Context, db *sql.DB) (Tables, error) { return load(ctx, db, Views()) }
+
+func load(ctx context.Context, db *sql.DB, views []View) (Tables, error) {
 	t := Tables{}
-	for _, v := range Views() {
+	for _, v := range views {
 		rows, err := v.load(ctx, db)
 		if err != nil {
 			return nil, fmt.Errorf("load view %s: %w", v.Name, err)

@@ -18,7 +18,8 @@ type Table struct {
 	name    string
 	csv     *csvReader
 	width   int
-	columns []int // place of each chosen column in a record
+	names   []string // of the chosen columns
+	columns []int    // place of each in a record, -1 where the file lacks it
 	values  []string
 }
 
@@ -35,8 +36,12 @@ type Row struct {
 	Err error
 }
 
+// optionalMark ends the name of a column that a file may lack.
+const optionalMark = "?"
+
 // OpenTable reads the header of a file and finds the columns in it, in any
-// order. The error names the file and what it lacks.
+// order. A column whose name ends with a question mark is optional: its values are
+// empty where the file lacks it. The error names the file and what it lacks.
 func OpenTable(name string, r io.Reader, columns ...string) (*Table, error) {
 	t := &Table{name: name, csv: newCSVReader(r), values: make([]string, len(columns))}
 	header, _, _, rowErr, err := t.csv.next(0)
@@ -55,21 +60,29 @@ func OpenTable(name string, r io.Reader, columns ...string) (*Table, error) {
 		names[i] = strings.TrimSpace(h)
 	}
 	var missing []string
+	found := 0
 	for _, c := range columns {
+		c, optional := strings.CutSuffix(c, optionalMark)
 		i := slices.Index(names, c)
-		if i < 0 {
+		switch {
+		case i >= 0:
+			found++
+		case !optional:
 			missing = append(missing, c)
 		}
-		t.columns = append(t.columns, i)
+		t.names, t.columns = append(t.names, c), append(t.columns, i)
 	}
 	switch {
 	case len(missing) == 0:
 		return t, nil
-	case len(missing) == len(columns):
-		return nil, fmt.Errorf("%s has no header: its first line names none of the columns %s", name, strings.Join(columns, ", "))
+	case found == 0:
+		return nil, fmt.Errorf("%s has no header: its first line names none of the columns %s", name, strings.Join(missing, ", "))
 	}
 	return nil, fmt.Errorf("%s lacks the columns %s", name, strings.Join(missing, ", "))
 }
+
+// Columns are the names of the chosen columns, in their order.
+func (t *Table) Columns() []string { return t.names }
 
 // Next reads the next record. The error is io.EOF after the last one, or what
 // reading the file failed with.
@@ -92,7 +105,9 @@ func (t *Table) Next() (Row, error) {
 		return row, nil
 	}
 	for i, c := range t.columns {
-		t.values[i] = strings.TrimSpace(fields[c])
+		if c >= 0 { // else it stays empty
+			t.values[i] = strings.TrimSpace(fields[c])
+		}
 	}
 	row.Values = t.values
 	return row, nil

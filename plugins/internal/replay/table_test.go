@@ -72,6 +72,19 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestOptionalColumns(t *testing.T) {
+	for in, want := range map[string]string{
+		"c,a,b\n3,1,2\n":    "2: 1|2|3",
+		"b,a\n2,1\n4,3,5\n": "2: 1|2|\n3! 3 values, the header has 2 columns <4,3,5>",
+		"a,c\n1,2\n":        "t.csv lacks the columns b",
+		"1,2\n3,4\n":        "t.csv has no header: its first line names none of the columns a, b",
+	} {
+		if got := dump(t, in, "a", "b", "c?"); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
 func TestTooLongRows(t *testing.T) {
 	long := strings.Repeat("x", maxRecord)
 	many := "\"" + strings.Repeat("y\n", maxRecordLines+5)

@@ -129,6 +129,7 @@ func (m *maker) order(t int64) {
 		e.text([]string{"delivered", "shipped", "canceled"}[m.pick(.97, .02, .01)])
 		e.none() // approval
 		e.none() // estimated delivery
+		e.none() // delivery
 		m.place(Orders, t, id, e)
 	}
 	items, payments := m.pick(.09, .91*.84, .91*.12, .91*.03, .91*.01), m.pick(.02, .98*.94, .98*.05, .98*.01)
@@ -157,6 +158,8 @@ func (m *maker) items(t, spread int64, order string, n int) (value, total int64)
 		e.text(oneOf(m.draws, m.sellers))
 		e.money(price)
 		e.money(freight)
+		e.none() // category
+		e.none() // state of the seller
 		m.place(Items, at, order, e)
 	}
 	return value, total

@@ -82,9 +82,11 @@ func (r *Registry) Client(t testing.TB) *sr.Client {
 
 // judge answers in place of the fake where a schema has to be compatible.
 func (r *Registry) judge(w http.ResponseWriter, req *http.Request) bool {
-	r.mu.Lock()
-	r.calls = append(r.calls, req.Method+" "+req.URL.Path)
-	r.mu.Unlock()
+	if req.RemoteAddr != "" { // else it is our own question
+		r.mu.Lock()
+		r.calls = append(r.calls, req.Method+" "+req.URL.Path)
+		r.mu.Unlock()
+	}
 	path := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
 	asked := path[0] == "compatibility"
 	if asked {

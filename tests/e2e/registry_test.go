@@ -311,3 +311,35 @@ func TestUnknownSchema(t *testing.T) {
 		p.await(2, "select count(*) from dead_letter_events where topic = $1 and reason = 'invalid' and detail = $2", payments, detail)
 	}
 }
+
+// What the fake of the other tests takes and refuses, a real registry does.
+func TestRealRegistry(t *testing.T) {
+	const some = 200
+	dir := dataset(t)
+	p := newPipeline(t, 3)
+	p.env = append(p.env, "SCHEMA_REGISTRY_URL="+kit.Apicurio(t))
+	before, end := span(t, dir, time.Time{}, some)
+	after, _ := span(t, dir, end, some)
+	p.produce(dir, "--limit", fmt.Sprint(some))
+	n := p.written()
+
+	refused := workspace(t, map[string]func(string) string{orderSchema: withField(t, channel(nil)), "streams/producer/olist.yaml": filled})
+	args := produceArgs(dir, "--limit", fmt.Sprint(some), "--start-from", end.Format(time.DateTime))
+	res := p.startIn(refused, args...).Wait(t, patience)
+	if res.Code != 1 || !strings.Contains(res.Stderr, "topic "+orders+", subject "+orders+"-value: ") || !strings.Contains(res.Stderr, "is not compatible") || p.written() != n {
+		t.Errorf("exit code %d, %d records are written: %s", res.Code, p.written()-n, res.Stderr)
+	}
+	newer := workspace(t, map[string]func(string) string{orderSchema: withField(t, channel(map[string]any{"default": "web"})), "streams/producer/olist.yaml": filled})
+	p.succeeds(p.startIn(newer, args...))
+	if got := p.ids(orders); len(got) != 2 || got[0] != 0 {
+		t.Errorf("records of the orders by schema: %v, want two schemas", got)
+	}
+	client := p.kafka.Client(t)
+	value := append(binary.BigEndian.AppendUint32([]byte{0}, 999), "rest"...)
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: payments, Key: []byte("k"), Value: value, Timestamp: after[len(after)-1].Time}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	p.consume()
+	p.expect(golden.Compute(append(before, after...), golden.Defaults()))
+	p.await(2, "select count(*) from dead_letter_events where detail = 'decode: schema id 999: the schema registry does not know it'")
+}

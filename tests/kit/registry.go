@@ -33,7 +33,7 @@ type Registry struct {
 // NewRegistry starts one. It ends with the test.
 func NewRegistry(t testing.TB) *Registry {
 	t.Helper()
-	r := &Registry{Registry: srfake.NewRegistry(), addr: "127.0.0.1:0"}
+	r := &Registry{Registry: srfake.NewRegistry(), addr: FreeAddress(t)}
 	r.Intercept(r.judge)
 	r.Start(t)
 	t.Cleanup(func() { r.Stop(t) })
@@ -50,7 +50,6 @@ func (r *Registry) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal("kit: schema registry:", err)
 	}
-	r.addr = l.Addr().String()
 	r.server = &http.Server{Handler: r.Handler(), ReadHeaderTimeout: time.Minute}
 	go func() { _ = r.server.Serve(l) }()
 }

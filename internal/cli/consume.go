@@ -39,7 +39,7 @@ the others; with --stop-at-end behind them, so that they see all rows as final.
    tidemark consume --stop-at-end        read what is there, emit final rows, print the account
    tidemark consume --no-postgres        print rows as JSON lines instead`,
 		Flags: []ucli.Flag{
-			brokersFlag(), dsnFlag(), stateDirFlag(),
+			brokersFlag(), dsnFlag(), registryFlag(), stateDirFlag(),
 			&ucli.StringFlag{Name: streamsName, Value: analyticsFolder, Usage: "folder of the streams to run"},
 			&ucli.BoolFlag{Name: stopAtEndName, Usage: "read to the end that is found at the start, emit everything as final and stop"},
 			&ucli.BoolFlag{Name: noPostgresName, Usage: "write to standard output instead of Postgres"},
@@ -90,7 +90,7 @@ func consume(c *ucli.Context) error {
 	for name, value := range map[string]string{
 		"KAFKA_BROKERS": c.String(brokersName), "POSTGRES_DSN": c.String(dsnName),
 		"TIDEMARK_STOP_AT_END": fmt.Sprint(bounded), "TIDEMARK_HTTP_ADDRESS": address,
-		stateDirEnv: state,
+		stateDirEnv: state, registryEnv: c.String(registryName),
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err

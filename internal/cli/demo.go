@@ -209,6 +209,9 @@ func (d *demo) tidemark(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+d.brokers, "POSTGRES_DSN="+d.dsn, "TIDEMARK_LOG_LEVEL=WARN",
 		stateDirEnv+"="+filepath.Join(d.dir, "state"))
+	if d.c.String(brokersName) == "" {
+		cmd.Env = append(cmd.Env, registryEnv+"=") // topics of our own are none of a registry's business
+	}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = childGrace

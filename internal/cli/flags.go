@@ -10,6 +10,9 @@ import (
 const (
 	brokersName = "brokers"
 	dsnName     = "dsn"
+
+	registryName = "schema-registry"
+	registryEnv  = "SCHEMA_REGISTRY_URL"
 )
 
 // brokersFlag names the Kafka brokers of a command.
@@ -25,6 +28,14 @@ func dsnFlag() ucli.Flag {
 	return &ucli.StringFlag{
 		Name: dsnName, EnvVars: []string{"POSTGRES_DSN"}, Value: DefaultDSN,
 		Usage: "Postgres connection string",
+	}
+}
+
+// registryFlag names the schema registry of a command.
+func registryFlag() ucli.Flag {
+	return &ucli.StringFlag{
+		Name: registryName, EnvVars: []string{registryEnv},
+		Usage: "URL of a schema registry, such as http://localhost:8081; several are separated by commas. Without one, records bear the fingerprint of their schema",
 	}
 }
 

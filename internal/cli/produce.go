@@ -47,7 +47,7 @@ const produceGC = 50
 
 // produceCommand replays the Olist files to Kafka.
 func produceCommand() *ucli.Command {
-	flags := []ucli.Flag{brokersFlag()}
+	flags := []ucli.Flag{brokersFlag(), registryFlag()}
 	for _, f := range produceFlags {
 		flags = append(flags, &ucli.StringFlag{Name: f.name, EnvVars: []string{f.env}, Value: f.value, Usage: f.usage})
 	}
@@ -66,7 +66,7 @@ func produceCommand() *ucli.Command {
 				debug.SetGCPercent(produceGC)
 			}
 			env := map[string]string{
-				"KAFKA_BROKERS": c.String(brokersName), "TIDEMARK_VALIDATE": strconv.FormatBool(!c.Bool(noValidationName)),
+				"KAFKA_BROKERS": c.String(brokersName), registryEnv: c.String(registryName), "TIDEMARK_VALIDATE": strconv.FormatBool(!c.Bool(noValidationName)),
 			}
 			for _, f := range produceFlags {
 				env[f.env] = c.String(f.name)

@@ -16,6 +16,8 @@ type Topic struct {
 	Name    string
 	Schema  *avro.Schema
 	Framing avro.Framing
+	// Older are schemas by which records in single-object encoding were written before.
+	Older []*avro.Schema
 	// Money are fields that are rounded to cents on reading, whatever their type.
 	Money []string
 	// Rules are conditions that every event fulfils.
@@ -28,6 +30,17 @@ type Config struct {
 	// EventTime is the field that must agree with the record's timestamp where a
 	// schema has it; empty means that none must.
 	EventTime string
+	// Writers finds the schemas of records in Confluent framing by their ids; nil where all
+	// records are written with the topic's schema. Then records in single-object encoding
+	// are read beside those in Confluent framing, unless the topic's framing is that.
+	Writers Writers
+}
+
+// Writers knows the schemas that records were written with.
+type Writers interface {
+	// Writer is the schema that the registry gave an id to. The error says why there is
+	// none that can be used, and may be another one later.
+	Writer(id uint32) (*avro.Type, error)
 }
 
 // AvroDecode decodes records and checks them against the rules of their topic. A
@@ -44,9 +57,20 @@ type topic struct {
 	schema  *avro.Schema
 	framing avro.Framing
 	decoder *Decoder
-	time    int // position of the event time, -1 where there is none
+	older   map[uint64]*Decoder // by fingerprint; nil where there are none
+	writers Writers
+	byID    map[uint32]*version
+	last    *version // the one of the record before
+	time    int      // position of the event time, -1 where there is none
 	money   []int
 	rules   []rule
+}
+
+// version is what records are decoded with that a writer's schema of an id has made.
+type version struct {
+	id      uint32
+	decoder *Decoder
+	err     error // why the schema does not resolve to the topic's
 }
 
 type rule struct {
@@ -65,7 +89,19 @@ func New(cfg Config) (*AvroDecode, error) {
 		if err != nil {
 			return nil, fmt.Errorf("topics.%s.schema: %w", t.Name, err)
 		}
-		c := &topic{name: t.Name, schema: t.Schema, framing: t.Framing, decoder: d, time: -1}
+		c := &topic{name: t.Name, schema: t.Schema, framing: t.Framing, decoder: d, time: -1, writers: cfg.Writers, byID: map[uint32]*version{}}
+		for i, o := range t.Older {
+			old, err := Resolve(o.Root, t.Schema)
+			if err != nil {
+				return nil, fmt.Errorf("topics.%s.writer_schemas.%d: %w", t.Name, i, err)
+			}
+			if c.older == nil {
+				c.older = map[uint64]*Decoder{}
+			}
+			for _, fp := range o.Fingerprints() {
+				c.older[fp] = old
+			}
+		}
 		if cfg.EventTime != "" {
 			c.time = d.Schema.Index(cfg.EventTime)
 		}
@@ -137,12 +173,12 @@ func (a *AvroDecode) decode(r *event.Row, out *task.Output) error {
 	if t == nil {
 		return fmt.Errorf("no schema for topic %q", r.Source.Topic)
 	}
-	payload, err := t.schema.Unframe(t.framing, r.Source.Value)
+	d, payload, err := t.open(r.Source.Value)
 	if err != nil {
 		return err
 	}
-	values := out.Values(t.decoder.Len())
-	if err := t.decoder.Decode(payload, values); err != nil {
+	values := out.Values(d.Len())
+	if err := d.Decode(payload, values); err != nil {
 		return err
 	}
 	for _, at := range t.money {
@@ -168,6 +204,44 @@ func (a *AvroDecode) decode(r *event.Row, out *task.Output) error {
 		}
 	}
 	return nil
+}
+
+// open finds the decoder for a value by what stands before the data.
+func (t *topic) open(value []byte) (d *Decoder, payload []byte, err error) {
+	if t.writers != nil {
+		if id, payload, ok := avro.ConfluentID(value); ok {
+			d, err = t.written(id)
+			return d, payload, err
+		}
+	}
+	if t.older != nil {
+		if fp, payload, ok := avro.SingleObject(value); ok && t.older[fp] != nil {
+			return t.older[fp], payload, nil
+		}
+	}
+	payload, err = t.schema.Unframe(t.framing, value)
+	return t.decoder, payload, err
+}
+
+// written is the decoder for records of a writer's schema, compiled when it first comes.
+func (t *topic) written(id uint32) (*Decoder, error) {
+	if v := t.last; v != nil && v.id == id {
+		return v.decoder, v.err
+	}
+	v := t.byID[id]
+	if v == nil {
+		w, err := t.writers.Writer(id)
+		if err != nil {
+			return nil, fmt.Errorf("schema id %d: %w", id, err)
+		}
+		v = &version{id: id}
+		if v.decoder, v.err = Resolve(w, t.schema); v.err != nil {
+			v.err = fmt.Errorf("schema id %d: %w", id, v.err)
+		}
+		t.byID[id] = v
+	}
+	t.last = v
+	return v.decoder, v.err
 }
 
 func described(v event.Value) string {

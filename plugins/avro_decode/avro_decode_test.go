@@ -400,6 +400,44 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
+// BenchmarkDecodeResolved reads orders that were written before there was another field.
+func BenchmarkDecodeResolved(b *testing.B) {
+	s, f, rows := orders(b, 1)
+	writer, err := avro.ParseType(s.JSON)
+	if err != nil {
+		b.Fatal(err)
+	}
+	reader := strings.Replace(s.JSON, `"fields": [`, `"fields": [ { "name": "new", "type": "string", "default": "x" },`, 1)
+	d, err := Resolve(writer, shippedAs(b, reader))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if d.steps == nil {
+		b.Fatal("nothing was resolved")
+	}
+	values := make([]event.Value, d.Len())
+	b.ReportAllocs()
+	b.SetBytes(int64(len(rows[0].Source.Value)))
+	for b.Loop() {
+		payload, err := s.Unframe(f, rows[0].Source.Value)
+		if err == nil {
+			err = d.Decode(payload, values)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func shippedAs(t testing.TB, text string) *avro.Schema {
+	t.Helper()
+	s, err := avro.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // BenchmarkProcess is the whole operator, per batch of 1000 orders.
 func BenchmarkProcess(b *testing.B) {
 	s, f, rows := orders(b, 1000)

@@ -2,7 +2,6 @@ package avrodecode
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -21,7 +20,8 @@ type Decoder struct {
 	// Schema of the rows; fields of nested records stand under dotted names.
 	Schema *event.Schema
 	reads  []reader
-	in     input // kept, so that decoding allocates nothing
+	steps  []step // in place of reads, where records were written with another schema
+	in     input  // kept, so that decoding allocates nothing
 }
 
 // reader decodes one field.
@@ -90,10 +90,27 @@ func (d *Decoder) Len() int { return len(d.reads) }
 func (d *Decoder) Decode(b []byte, values []event.Value) error {
 	in := &d.in
 	*in = input{b: b}
+	if d.steps != nil {
+		return d.resolve(values)
+	}
 	for i, read := range d.reads {
 		values[i] = read(in)
 		if in.err != nil {
 			return fmt.Errorf("not Avro of %s: field %s: %w", d.Schema.Name, d.Schema.Fields[i], in.err)
+		}
+	}
+	if len(in.b) > 0 {
+		return fmt.Errorf("not Avro of %s: %d bytes are left over", d.Schema.Name, len(in.b))
+	}
+	return nil
+}
+
+// resolve is Decode of a record that was written with another schema.
+func (d *Decoder) resolve(values []event.Value) error {
+	in := &d.in
+	for i := range d.steps {
+		if d.steps[i].do(in, values); in.err != nil {
+			return fmt.Errorf("not Avro of %s: field %s: %w", d.Schema.Name, d.steps[i].name, in.err)
 		}
 	}
 	if len(in.b) > 0 {
@@ -158,16 +175,7 @@ func compile(t *avro.Type) reader {
 	}
 	// Arrays, maps and optional records: no operator looks inside, so they travel as JSON.
 	return func(in *input) event.Value {
-		v := in.any(t)
-		if in.err != nil {
-			return event.Value{}
-		}
-		text, err := json.Marshal(v)
-		if err != nil {
-			in.fail(err)
-			return event.Value{}
-		}
-		return event.JSONOf(string(text))
+		return in.json(in.any(t))
 	}
 }
 

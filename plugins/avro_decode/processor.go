@@ -10,6 +10,7 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/avro"
 	"github.com/tidemark-streams/tidemark/plugins/internal/filter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/registry"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
@@ -18,6 +19,7 @@ const (
 	fieldEventTime = "event_time"
 	fieldTopics    = "topics"
 	fieldSchema    = "schema"
+	fieldOlder     = "writer_schemas"
 	fieldMoney     = "money"
 	fieldRules     = "rules"
 )
@@ -27,6 +29,13 @@ func init() {
 		c, err := parse(conf)
 		if err != nil {
 			return nil, err
+		}
+		reg, err := registry.Parse(conf)
+		if err != nil {
+			return nil, err
+		}
+		if reg.Enabled() {
+			return newRegistered(conf, c, reg)
 		}
 		return New(c)
 	})
@@ -58,6 +67,17 @@ func parse(conf *service.ParsedConfig) (c Config, err error) {
 		if t.Schema, err = avro.Load(file); err != nil {
 			return c, fmt.Errorf("%s.%s: %w", path, fieldSchema, err)
 		}
+		older, err := topics[topicName].FieldStringList(fieldOlder)
+		if err != nil {
+			return c, err
+		}
+		for i, file := range older {
+			s, err := avro.Load(file)
+			if err != nil {
+				return c, fmt.Errorf("%s.%s.%d: %w", path, fieldOlder, i, err)
+			}
+			t.Older = append(t.Older, s)
+		}
 		if t.Money, err = topics[topicName].FieldStringList(fieldMoney); err != nil {
 			return c, err
 		}
@@ -87,6 +107,14 @@ The decoder is compiled from the schema: an event becomes a compact row, not a m
 
 A record is invalid, and becomes a dead letter with the reason, when it is not Avro of the topic's schema in the given framing, when its event time field differs from the record's timestamp, or when it breaks a rule.
 
+### Schemas that change
+
+A schema registry (`+"`schema_registry`"+`) tells by the id in front of a record which schema it was written with. The record is read as one of the topic's `+"`schema`"+`, by Avro's rules of resolution: fields go by name or alias, one that the schema lacks is passed over, one that the record lacks takes its default, numbers widen. So producers and consumers take up a new schema at different times, in either order, while they run. An id's schema is fetched once, before the records that bear it are merged; while the registry gives no answer these records wait, and nothing is lost. A record is invalid whose id the registry does not know, or whose schema does not resolve. Records in single-object encoding are read beside those of the registry.
+
+Without a registry, `+"`writer_schemas`"+` lists the schemas by which older records were written.
+
+Decimals have to keep their scale: other than the rules of Avro have it, no amount is read as another one.
+
 This is an operator: it stands first in the `+"`processors`"+` of a stateful input.
 
 ### Delivery guarantees
@@ -94,8 +122,8 @@ This is an operator: it stands first in the `+"`processors`"+` of a stateful inp
 Every record is accounted for as passed or invalid.`).
 		Fields(
 			service.NewStringAnnotatedEnumField(fieldFraming, map[string]string{
-				avro.FramingSingleObject: "Avro single-object encoding: a marker and the schema's fingerprint",
-				avro.FramingConfluent:    "the framing of Confluent's schema registry: a zero byte and the schema's id",
+				avro.FramingSingleObject: "Avro single-object encoding: a marker and the schema's fingerprint. With a schema registry, Confluent's framing as well",
+				avro.FramingConfluent:    "the framing of Confluent's schema registry: a zero byte and the schema's id. Without a registry all ids are taken for the topic's schema",
 				avro.FramingRaw:          "plain Avro binary",
 			}).Description("What stands before the Avro data.").Default(avro.FramingSingleObject),
 			service.NewStringField(fieldEventTime).
@@ -103,12 +131,17 @@ Every record is accounted for as passed or invalid.`).
 				Default("event_time"),
 			service.NewObjectMapField(fieldTopics,
 				service.NewStringField(fieldSchema).Description("Path of the schema file (.avsc)."),
+				service.NewStringListField(fieldOlder).
+					Description("Paths of schemas by which records in single-object encoding were written before. They are read as records of `schema`.").
+					Default([]any{}).Advanced(),
 				service.NewStringListField(fieldMoney).
 					Description("Fields that hold money as a double or a string: they are rounded to cents, half away from zero.").
 					Default([]any{}).Advanced(),
 				host.ConditionListField(fieldRules, "Conditions that every event of the topic fulfils."),
 			).Description("The topics, each with its schema."),
+			registry.Field("The schema registry that tells what records in Confluent framing were written with."),
 		).
+		LintRule(`root = if this.framing == "raw" && this.schema_registry.url.or("") != "" { "raw records bear no schema id: framing raw and a schema_registry exclude each other" }`).
 		Example("Payments", "Payments that are not negative.", `
 input:
   stateful_kafka:

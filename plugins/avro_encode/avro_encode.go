@@ -26,6 +26,13 @@ func NewEncoder(s *avro.Schema, f avro.Framing) (*Encoder, error) {
 	return &Encoder{schema: s, framing: f, convert: convert}, nil
 }
 
+// Framed is the same encoder with another framing.
+func (e *Encoder) Framed(f avro.Framing) *Encoder {
+	other := *e
+	other.framing = f
+	return &other
+}
+
 // Encode converts and encodes one value. The error names the field that does not fit.
 func (e *Encoder) Encode(v any) ([]byte, error) {
 	native, err := e.convert(v)
@@ -104,7 +111,7 @@ func (c *compiler) record(t *avro.Type) (converter, error) {
 			switch {
 			case present:
 				used++
-			case f.HasDefault:
+			case f.Default != nil:
 				continue // goavro puts the default
 			case f.Type.Nullable() == nil && f.Type.Kind != "null":
 				return nil, fmt.Errorf("%s is missing", f.Name)

@@ -267,7 +267,7 @@ func TestConfigErrors(t *testing.T) {
 	for _, tc := range []struct{ conf, want string }{
 		{`schemas: {}`, "at least one topic"},
 		{`schemas: { a: configs/avro/nonesuch.avsc }`, "schemas.a: schema configs/avro/nonesuch.avsc: there is no such file"},
-		{"schemas: { a: configs/avro/order.avsc }\nframing: confluent", "needs a schema id for topic a"},
+		{"schemas: { a: configs/avro/order.avsc }\nframing: confluent", "or a schema id for topic a"},
 		{"schemas: { a: configs/avro/order.avsc }\nframing: confluent\nschema_ids: { a: -4 }", "out of range"},
 	} {
 		conf, err := spec().ParseYAML(tc.conf, nil)

@@ -31,6 +31,9 @@ func (f *FanOut) Bind(in task.Shape) (task.Shape, error) {
 		if err != nil {
 			return out, fmt.Errorf("%d.processors: %w", i, err)
 		}
+		if c.Prepares() {
+			return out, fmt.Errorf("%d.processors: %s stands first in the processors of the input, not in a branch", i, s[0].Label)
+		}
 		f.branches = append(f.branches, c)
 		out.Delay, out.Reach = max(out.Delay, end.Delay), max(out.Reach, end.Reach)
 		known = known && end.Schemas != nil

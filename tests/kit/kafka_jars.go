@@ -30,15 +30,15 @@ func kafkaJars(t testing.TB) string {
 		t.Fatal("kit: no cache folder for Kafka's jars:", err)
 	}
 	dir := filepath.Join(cache, "tidemark-test", "kafka-"+KafkaVersion)
-	if err := fetchKafka(dir); err != nil {
+	if err := once(dir, fetchKafka); err != nil {
 		Missing(t, "Kafka's jars could not be fetched, %s: %v", advice, err)
 	}
 	return filepath.Join(dir, "libs")
 }
 
-// fetchKafka fills dir unless it is filled already. Test binaries of several
-// packages may come here at once; a file lock lets one of them work.
-func fetchKafka(dir string) error {
+// once fills dir unless it is filled already. Test binaries of several packages may come
+// here at once; a file lock lets one of them work.
+func once(dir string, fill func(dir string) error) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -54,15 +54,25 @@ func fetchKafka(dir string) error {
 	if _, err := os.Stat(done); err == nil {
 		return nil
 	}
+	if err := fill(dir); err != nil {
+		return err
+	}
+	return os.WriteFile(done, nil, 0o644)
+}
+
+func fetchKafka(dir string) error {
 	pom := filepath.Join(dir, "pom.xml")
 	if err := os.WriteFile(pom, []byte(strings.ReplaceAll(kafkaPom, "KAFKA_VERSION", KafkaVersion)), 0o644); err != nil {
 		return err
 	}
-	out, err := exec.Command("mvn", "-B", "-q", "-f", pom,
-		"org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",
-		"-DoutputDirectory=libs", "-DincludeScope=runtime").CombinedOutput()
+	return maven("-f", pom, "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",
+		"-DoutputDirectory=libs", "-DincludeScope=runtime")
+}
+
+func maven(args ...string) error {
+	out, err := exec.Command("mvn", append([]string{"-B", "-q"}, args...)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("mvn: %w\n%s", err, out)
 	}
-	return os.WriteFile(done, nil, 0o644)
+	return nil
 }

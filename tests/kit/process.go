@@ -179,7 +179,7 @@ func (p *Process) wait() {
 // the user's own.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		for _, prefix := range []string{"KAFKA_", "POSTGRES_", "TIDEMARK_"} {
+		for _, prefix := range []string{"KAFKA_", "POSTGRES_", "SCHEMA_REGISTRY_", "TIDEMARK_"} {
 			if strings.HasPrefix(entry, prefix) {
 				return true
 			}

@@ -48,6 +48,9 @@ func ParseFraming(name string, schemaID int) (Framing, error) {
 		name, FramingSingleObject, FramingConfluent, FramingRaw)
 }
 
+// IsRaw tells whether nothing stands before the data.
+func (f Framing) IsRaw() bool { return f.kind == raw }
+
 const (
 	singleObjectHeader = 10 // marker, fingerprint
 	confluentHeader    = 5  // magic byte, schema id
@@ -101,3 +104,25 @@ func (s *Schema) Unframe(f Framing, b []byte) (payload []byte, err error) {
 	}
 	return b, nil
 }
+
+// ConfluentID is the schema's id in front of a value in Confluent framing, and what
+// stands behind it; ok is false where the value has no such framing.
+func ConfluentID(b []byte) (id uint32, payload []byte, ok bool) {
+	if len(b) < confluentHeader || b[0] != 0 {
+		return 0, nil, false
+	}
+	return binary.BigEndian.Uint32(b[1:]), b[confluentHeader:], true
+}
+
+// SingleObject is the schema's fingerprint in front of a value in single-object encoding,
+// and what stands behind it; ok is false where the value has no such framing.
+func SingleObject(b []byte) (fingerprint uint64, payload []byte, ok bool) {
+	if len(b) < singleObjectHeader || b[0] != 0xC3 || b[1] != 0x01 {
+		return 0, nil, false
+	}
+	return binary.LittleEndian.Uint64(b[2:]), b[singleObjectHeader:], true
+}
+
+// Fingerprints are those that stand in front of values of s: its own, and the one that
+// goavro makes, which keeps {"type":"long"} where the canonical form says "long".
+func (s *Schema) Fingerprints() [2]uint64 { return [2]uint64{s.Fingerprint, s.codec.Rabin} }

@@ -4,7 +4,6 @@
 package avro
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -60,11 +59,7 @@ func Load(file string) (*Schema, error) {
 
 // Parse reads the JSON text of a schema.
 func Parse(text string) (*Schema, error) {
-	if err := json.Unmarshal([]byte(text), new(any)); err != nil {
-		return nil, fmt.Errorf("not JSON: %w", err)
-	}
-	p := typeParser{named: map[string]*Type{}}
-	root, err := p.parse([]byte(text), "")
+	root, err := ParseType(text)
 	if err != nil {
 		return nil, err
 	}

@@ -15,10 +15,15 @@ type Type struct {
 	Logical string
 	// Name is the full name of a record, enum or fixed type.
 	Name string
+	// Aliases are further full names by which such a type is known to who reads with it.
+	Aliases []string
 	// Fields are the fields of a record, in order.
 	Fields []Field
 	// Symbols are the symbols of an enum, in order.
 	Symbols []string
+	// Fallback is the symbol of an enum that who reads with it puts in place of one that
+	// it does not know; empty where there is none.
+	Fallback string
 	// Elem is the type of an array's items or of a map's values.
 	Elem *Type
 	// Branches are the members of a union, in order.
@@ -31,9 +36,12 @@ type Type struct {
 
 // Field is a field of a record.
 type Field struct {
-	Name       string
-	Type       *Type
-	HasDefault bool
+	Name string
+	Type *Type
+	// Aliases are further names by which the field is known to who reads with it.
+	Aliases []string
+	// Default is the JSON of the field's default; nil where there is none.
+	Default json.RawMessage
 }
 
 // Nullable is the other member of a union of null with one type; nil for every
@@ -66,6 +74,8 @@ type schemaNode struct {
 	Type        json.RawMessage `json:"type"`
 	Name        string          `json:"name"`
 	Namespace   string          `json:"namespace"`
+	Aliases     []string        `json:"aliases"`
+	Default     json.RawMessage `json:"default"`
 	Fields      []fieldNode     `json:"fields"`
 	Symbols     []string        `json:"symbols"`
 	Items       json.RawMessage `json:"items"`
@@ -79,7 +89,18 @@ type schemaNode struct {
 type fieldNode struct {
 	Name    string          `json:"name"`
 	Type    json.RawMessage `json:"type"`
+	Aliases []string        `json:"aliases"`
 	Default json.RawMessage `json:"default"`
+}
+
+// ParseType reads the JSON text of a schema. It asks for less than Parse, which makes an
+// encoder as well.
+func ParseType(text string) (*Type, error) {
+	if err := json.Unmarshal([]byte(text), new(any)); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	p := typeParser{named: map[string]*Type{}}
+	return p.parse([]byte(text), "")
 }
 
 func (p *typeParser) parse(raw json.RawMessage, namespace string) (*Type, error) {
@@ -142,12 +163,20 @@ func (p *typeParser) object(n schemaNode, namespace string) (*Type, error) {
 		p.named[t.Name] = t
 		t.Symbols, t.Size = n.Symbols, n.Size
 		namespace = t.Name[:max(0, strings.LastIndexByte(t.Name, '.'))]
+		for _, a := range n.Aliases {
+			t.Aliases = append(t.Aliases, fullName(a, "", namespace))
+		}
+		if kind == "enum" && first(n.Default) == '"' {
+			if err := json.Unmarshal(n.Default, &t.Fallback); err != nil {
+				return nil, err
+			}
+		}
 		for _, f := range n.Fields {
 			ft, err := p.parse(f.Type, namespace)
 			if err != nil {
 				return nil, fmt.Errorf("field %s: %w", f.Name, err)
 			}
-			t.Fields = append(t.Fields, Field{f.Name, ft, f.Default != nil})
+			t.Fields = append(t.Fields, Field{f.Name, ft, f.Aliases, f.Default})
 		}
 	case "array", "map":
 		elem := n.Items

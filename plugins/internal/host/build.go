@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,7 @@ func MustRegisterOperator(name string, spec *service.ConfigSpec, ctor OperatorCo
 				return nil, fmt.Errorf("%s: %w", label, err)
 			}
 			b.native[at] = task.Stage{Label: label, Op: op, Reset: reset}
-			return hosted{}, nil
+			return hosted{op}, nil
 		case len(path) > 0: // only `tidemark test` makes processors that stand nowhere
 			return nil, fmt.Errorf("%s: a stateful operator belongs in the field processors of a stateful input (input.stateful_kafka.processors or input.stateful.processors), not in %s",
 				describe(name, res), strings.Join(path, "."))
@@ -81,7 +82,7 @@ func describe(name string, res *service.Resources) string {
 }
 
 // hosted stands in Benthos' place of an operator that the host drives.
-type hosted struct{}
+type hosted struct{ op task.Operator }
 
 var errHosted = errors.New("a hosted operator is driven by its task")
 
@@ -89,7 +90,15 @@ func (hosted) ProcessBatch(context.Context, service.MessageBatch) ([]service.Mes
 	return nil, errHosted
 }
 
-func (hosted) Close(context.Context) error { return nil }
+// Close closes an operator that has something outside its task.
+func (h hosted) Close(context.Context) error { return closeOperator(h.op) }
+
+func closeOperator(op task.Operator) error {
+	if c, ok := op.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
 
 // builder collects the native operators that announce themselves while Benthos
 // constructs a list of processors.

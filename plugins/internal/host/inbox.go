@@ -71,15 +71,28 @@ func (r *Runner) rouse() {
 	}
 }
 
-// receive moves what the feed delivered to the sources of the task.
+// receive moves what the feed delivered to the sources of the task, up to records for
+// which its operators are not prepared.
 func (r *Runner) receive() {
 	r.mu.Lock()
-	news := r.inbox
+	if len(r.held) == 0 {
+		r.held = r.inbox
+		clear(r.ended)
+	} else { // confirmations would pile up behind what is held
+		r.held = append(r.held, r.inbox...)
+	}
 	r.inbox = nil
 	r.hurry = r.hurry || r.asksCommit
 	r.asksCommit = false
-	clear(r.ended)
 	r.mu.Unlock()
+	n := 0
+	for n < len(r.held) && r.task.Prepare(r.held[n].records) {
+		n++
+	}
+	news := r.held[:n]
+	if r.held = r.held[n:]; len(r.held) == 0 {
+		r.held = nil
+	}
 	now := time.Now()
 	settle := false
 	for _, d := range news {

@@ -89,6 +89,7 @@ type Runner struct {
 	// asksCommit: a commit was asked for behind what the inbox has.
 	asksCommit bool
 
+	held     []delivery // came out of the inbox, and waits until the operators are prepared
 	idle     *idleness
 	pushed   []int64 // records per partition that came out of the inbox
 	sink     task.Sink
@@ -115,6 +116,7 @@ func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, kee
 		seq:      run.CommittedSeq, kept: run.CommittedSeq, place: t.Checkpoint().Append(nil),
 		told: progress{run, run.CommittedSeq, event.MinTime},
 	}
+	t.Notify(r.rouse)
 	if opts.RowsPerMessage > 1 {
 		r.bundler = newBundler(min(opts.RowsPerMessage, opts.BatchSize)) // no bundle is larger than a batch
 	}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -20,13 +21,14 @@ type standalone struct {
 	shape     task.Shape
 	rows      *Rows
 	watermark event.Time
+	ready     chan struct{} // see task.Preparer
 }
 
 func newStandalone(s task.Stage, owned *Operators) *standalone {
-	return &standalone{stage: s, owned: owned, rows: NewRows(), watermark: event.MinTime}
+	return &standalone{stage: s, owned: owned, rows: NewRows(), watermark: event.MinTime, ready: make(chan struct{}, 1)}
 }
 
-func (s *standalone) ProcessBatch(_ context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
+func (s *standalone) ProcessBatch(ctx context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
 	var sink task.Sink
 	var out service.MessageBatch
 	for _, m := range batch {
@@ -46,6 +48,9 @@ func (s *standalone) ProcessBatch(_ context.Context, batch service.MessageBatch)
 			s.watermark = max(s.watermark, r.Time)
 		}
 		r.Watermark = s.watermark
+		if err := s.prepare(ctx, r.Source); err != nil {
+			return nil, err
+		}
 		s.chain.Process([]event.Row{r}, &sink)
 	}
 	if s.chain != nil {
@@ -76,7 +81,29 @@ func (s *standalone) bind(first *service.Message) error {
 		return err
 	}
 	s.chain, s.shape, err = task.NewChain([]task.Stage{s.stage}, task.Shape{Delay: event.Duration(delay)})
+	if err == nil {
+		s.chain.Notify(func() {
+			select {
+			case s.ready <- struct{}{}:
+			default:
+			}
+		})
+	}
 	return err
 }
 
-func (s *standalone) Close(ctx context.Context) error { return s.owned.Close(ctx) }
+// prepare waits until the operator has what a record needs.
+func (s *standalone) prepare(ctx context.Context, from *event.Source) error {
+	for from != nil && !s.chain.Prepare(from.Value) {
+		select {
+		case <-s.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (s *standalone) Close(ctx context.Context) error {
+	return errors.Join(closeOperator(s.stage.Op), s.owned.Close(ctx))
+}

@@ -16,8 +16,9 @@ type Stage struct {
 
 // Chain runs operators one after the other: what one emits the next is given.
 type Chain struct {
-	stages []Stage
-	outs   []Output
+	stages   []Stage
+	outs     []Output
+	prepares Preparer // the first operator, where it is one
 }
 
 // NewChain makes a chain and binds its operators to what is known of their input.
@@ -25,6 +26,10 @@ type Chain struct {
 // read: who knows better tells it by Prune.
 func NewChain(stages []Stage, in Shape) (*Chain, Shape, error) {
 	c := &Chain{stages: stages, outs: make([]Output, len(stages))}
+	var err error
+	if c.prepares, err = preparer(stages); err != nil {
+		return nil, in, err
+	}
 	for i, s := range stages {
 		next, err := s.Op.Bind(in)
 		if err != nil {

@@ -24,7 +24,8 @@ func consumeCommand() *ucli.Command {
 		Name:  "consume",
 		Usage: "Run the analytics streams: Kafka topics to rows in Postgres",
 		Description: `Runs every stream of a folder in one process, in streams mode: its REST API and
-metrics are served at the address that it logs.
+metrics are served at the address that it logs. What they come to is shown meanwhile, as
+tables on a terminal and as a few lines now and then elsewhere.
 
 It goes on where the last run of its consumer groups stopped: their state is in Kafka,
 with a copy in the state folder. "tidemark state reset" lets it start anew. Runs with
@@ -32,13 +33,14 @@ with a copy in the state folder. "tidemark state reset" lets it start anew. Runs
 
    tidemark consume
    tidemark consume --stop-at-end        read what is there, emit final rows, print the account
-   tidemark consume --no-postgres        print rows as JSON lines instead`,
+   tidemark consume --no-postgres        show rows instead: as tables on a terminal, else as JSON lines
+   tidemark consume --no-console         show nothing, log only`,
 		Flags: []ucli.Flag{
 			brokersFlag(), dsnFlag(), stateDirFlag(),
 			&ucli.StringFlag{Name: streamsName, Value: analyticsFolder, Usage: "folder of the streams to run"},
 			&ucli.BoolFlag{Name: stopAtEndName, Usage: "read to the end that is found at the start, emit everything as final and stop"},
 			&ucli.BoolFlag{Name: noPostgresName, Usage: "write to standard output instead of Postgres"},
-			&ucli.BoolFlag{Name: noConsoleName, Usage: "print neither rows nor the closing account"},
+			&ucli.BoolFlag{Name: noConsoleName, Usage: "show neither tables, rows nor the closing account"},
 		},
 		Action: consume,
 	}
@@ -58,13 +60,18 @@ func consume(c *ucli.Context) error {
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
+	show, err := newConsole(c, files)
+	if err != nil {
+		return ucli.Exit(err.Error(), 1)
+	}
+	defer show.end()
 	if c.Bool(noPostgresName) {
 		dir, err := os.MkdirTemp("", "tidemark-streams-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		if files, err = withoutPostgres(files, dir, c.Bool(noConsoleName)); err != nil {
+		if files, err = withoutPostgres(files, dir, show.output(c.Bool(noConsoleName))); err != nil {
 			return ucli.Exit(err.Error(), 1)
 		}
 	}
@@ -82,7 +89,7 @@ func consume(c *ucli.Context) error {
 			return err
 		}
 	}
-	run := benthosRun{wait: func(failures []plugins.Failure, finished map[string]plugins.Summary) (bool, error) {
+	run := benthosRun{console: show, wait: func(failures []plugins.Failure, finished map[string]plugins.Summary) (bool, error) {
 		if len(failures) > 0 {
 			return true, fmt.Errorf("stream %s: %w", failures[0].StreamID, failures[0].Err)
 		}
@@ -92,6 +99,7 @@ func consume(c *ucli.Context) error {
 	if code := run.do(c.Context, args); code != 0 {
 		return ucli.Exit("", code)
 	}
+	show.end()
 	if c.Bool(noConsoleName) {
 		return nil
 	}

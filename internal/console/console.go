@@ -97,12 +97,13 @@ func (c *Console) look(ctx context.Context, patience time.Duration) {
 	c.shown, c.any = now, c.any || err == nil
 }
 
-// rate sets the view's rate from those before.
+// rate sets the view's rate from those before; what is told of too short a time is none.
 func (c *Console) rate(now *View) {
 	c.past = append(c.past, mark{time.Now(), now.rows()})
 	c.past = c.past[max(0, len(c.past)-rateOver-1):]
 	first, last := c.past[0], c.past[len(c.past)-1]
-	if took := last.at.Sub(first.at).Seconds(); took > 0 {
-		now.Rate = max(0, int64(float64(last.rows-first.rows)/took))
+	now.Rate = c.shown.Rate
+	if took := last.at.Sub(first.at); took >= drawEvery {
+		now.Rate = max(0, int64(float64(last.rows-first.rows)/took.Seconds()))
 	}
 }

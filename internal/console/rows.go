@@ -12,7 +12,7 @@ import (
 
 const (
 	// keepWindows bounds the windows that are remembered of an operator.
-	keepWindows = 4096
+	keepWindows = 1024
 	// viewRows is how many rows of a table a view of Rows has.
 	viewRows = 40
 	// lastHour is what the table of payments covers, in data time.

@@ -131,7 +131,9 @@ func shown(text string, escapes bool) string {
 	return b.String()
 }
 
-func stripped(text string) string { return strings.NewReplacer("[", "", "]", "").Replace(shown(text, false)) }
+func stripped(text string) string {
+	return strings.NewReplacer("[", "", "]", "").Replace(shown(text, false))
+}
 
 // parseView reads a view, one thing a line.
 func parseView(t *testing.T, text string) (v View) {

@@ -121,7 +121,7 @@ func (l *Looker) look(ctx context.Context) (v console.View, err error) {
 	if err != nil {
 		return v, err
 	}
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // it has only read
 	if v.Streams, err = l.streams(ctx, tx); err != nil {
 		return v, err
 	}

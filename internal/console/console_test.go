@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,23 +16,35 @@ import (
 
 // source answers looks and counts them.
 type source struct {
+	mu    sync.Mutex
 	looks int
 	takes time.Duration
 	err   error
 }
 
 func (s *source) look(ctx context.Context) (View, error) {
+	s.mu.Lock()
 	s.looks++
+	looks, takes, err := s.looks, s.takes, s.err
+	s.mu.Unlock()
 	select {
-	case <-time.After(s.takes):
+	case <-time.After(takes):
 	case <-ctx.Done():
 		return View{}, ctx.Err()
 	}
-	row := Row{Window: time.Unix(int64(60*s.looks), 0), Cells: []string{fmt.Sprint(s.looks)}}
+	row := Row{Window: time.Unix(int64(60*looks), 0), Cells: []string{fmt.Sprint(looks)}}
 	return View{
-		Streams: []Stream{{Name: "s", Watermark: row.Window, Rows: int64(1000 * s.looks)}},
+		Streams: []Stream{{Name: "s", Watermark: row.Window, Rows: int64(1000 * looks)}},
 		Tables:  []Table{{Name: "t", Columns: []Column{{Name: "n"}}, Rows: []Row{row}, Unseen: 7}},
-	}, s.err
+	}, err
+}
+
+// set changes how the next looks are answered, and tells how many there were.
+func (s *source) set(takes time.Duration, err error) (looks int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takes, s.err = takes, err
+	return s.looks
 }
 
 // Elsewhere than on a terminal there are some lines a look, however much changes.
@@ -59,10 +72,9 @@ func TestConsoleSparesItsSource(t *testing.T) {
 		s := &source{takes: 3 * time.Second}
 		c := Start(NewScreen(&bytes.Buffer{}), s.look)
 		time.Sleep(time.Minute - time.Second)
-		if s.looks != 4 { // each 15 s
-			t.Errorf("%d looks", s.looks)
+		if looks := s.set(time.Hour, nil); looks != 4 { // each 15 s
+			t.Errorf("%d looks", looks)
 		}
-		s.takes = time.Hour
 		begun := time.Now()
 		c.End()
 		if took := time.Since(begun); took > lastPatience {
@@ -87,11 +99,11 @@ func TestConsoleInTrouble(t *testing.T) {
 			}
 		}
 		expect("|event time  s 1970-01-01 00:04:00  4,000 rows  1,000/s\n|\n|t                 n\n|1970-01-01 00:04  4")
-		s.err = errors.New("the source is away")
+		s.set(0, errors.New("the source is away"))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		expect("|event time  s 1970-01-01 00:04:00  4,000 rows  0/s\n|the source is away\n|\n|t                 n\n|1970-01-01 00:04  4")
-		s.err = nil
+		s.set(0, nil)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		expect("|event time  s 1970-01-01 00:06:00  6,000 rows  0/s\n|\n|t                 n\n|1970-01-01 00:06  6")

@@ -51,7 +51,7 @@ func newConsole(c *ucli.Context, files []string) (*liveConsole, error) {
 		}
 		if writes {
 			if l.looker, err = pg.NewLooker(c.String(dsnName), !l.screen.Terminal()); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("--%s: %w", dsnName, err)
 			}
 			l.read = l.looker.Look
 		}

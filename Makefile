@@ -52,16 +52,17 @@ consumer: build ## Run the analytics streams
 	$(BIN) consume
 
 CONSUMERS ?= 3
-consumer-cluster: build ## Several consumers that share the work, CONSUMERS=3 of them
-	@pids=; trap 'kill $$pids' INT TERM; \
-	for i in $$(seq $(CONSUMERS)); do $(BIN) consume & pids="$$pids $$!"; done; \
+consumer-cluster: build ## Several consumers that share the work, CONSUMERS=3: the first shows it, the others log to logs/
+	@mkdir -p logs; pids=; trap 'kill $$pids' INT TERM; \
+	for i in $$(seq 2 $(CONSUMERS)); do $(BIN) consume --no-console >logs/consumer-$$i.log 2>&1 & pids="$$pids $$!"; done; \
+	$(BIN) consume & pids="$$pids $$!"; \
 	for pid in $$pids; do wait $$pid; done; wait
 
 consumer-bg: build ## The same in the background: logs/consumer.log, logs/consumer.pid
 	@mkdir -p logs
 	@! kill -0 "$$(cat logs/consumer.pid 2>/dev/null)" 2>/dev/null || { echo "it runs already"; exit 1; }
 	@nohup $(BIN) consume >logs/consumer.log 2>&1 & echo $$! >logs/consumer.pid
-	@echo "consumer runs as $$(cat logs/consumer.pid), its log is logs/consumer.log; kill $$(cat logs/consumer.pid) ends it"
+	@echo "consumer runs as $$(cat logs/consumer.pid), its log and figures are in logs/consumer.log; kill $$(cat logs/consumer.pid) ends it"
 
 kafka-topics: build ## Create the topics where they are missing, and describe them
 	$(BIN) topics create

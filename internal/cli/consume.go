@@ -26,7 +26,8 @@ func consumeCommand() *ucli.Command {
 		Name:  "consume",
 		Usage: "Run the analytics streams: Kafka topics to rows in Postgres",
 		Description: `Runs every stream of a folder in one process, in streams mode: its REST API and
-metrics are served at the address that it logs.
+metrics are served at the address that it logs. What they come to is shown meanwhile, as
+tables on a terminal and as a few lines now and then elsewhere.
 
 It goes on where the last run of its consumer groups stopped: their state is in Kafka,
 with a copy in the state folder. "tidemark state reset" lets it start anew. Runs with
@@ -37,13 +38,14 @@ the others; with --stop-at-end behind them, so that they see all rows as final.
 
    tidemark consume
    tidemark consume --stop-at-end        read what is there, emit final rows, print the account
-   tidemark consume --no-postgres        print rows as JSON lines instead`,
+   tidemark consume --no-postgres        show rows instead: as tables on a terminal, else as JSON lines
+   tidemark consume --no-console         show nothing, log only`,
 		Flags: []ucli.Flag{
 			brokersFlag(), dsnFlag(), registryFlag(), stateDirFlag(),
 			&ucli.StringFlag{Name: streamsName, Value: analyticsFolder, Usage: "folder of the streams to run"},
 			&ucli.BoolFlag{Name: stopAtEndName, Usage: "read to the end that is found at the start, emit everything as final and stop"},
 			&ucli.BoolFlag{Name: noPostgresName, Usage: "write to standard output instead of Postgres"},
-			&ucli.BoolFlag{Name: noConsoleName, Usage: "print neither rows nor the closing account"},
+			&ucli.BoolFlag{Name: noConsoleName, Usage: "show neither tables, rows nor the closing account"},
 		},
 		Action: consume,
 	}
@@ -63,6 +65,11 @@ func consume(c *ucli.Context) error {
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
+	show, err := newConsole(c, files)
+	if err != nil {
+		return ucli.Exit(err.Error(), 1)
+	}
+	defer show.end()
 	kinds, err := kindsOf(files)
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
@@ -78,7 +85,7 @@ func consume(c *ucli.Context) error {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		if files, err = withoutPostgres(files, dir, c.Bool(noConsoleName)); err != nil {
+		if files, err = withoutPostgres(files, dir, show.output(c.Bool(noConsoleName))); err != nil {
 			return ucli.Exit(err.Error(), 1)
 		}
 	}
@@ -96,7 +103,7 @@ func consume(c *ucli.Context) error {
 			return err
 		}
 	}
-	run := benthosRun{wait: func(failures []plugins.Failure, finished map[string]plugins.Summary) (bool, error) {
+	run := benthosRun{console: show, wait: func(failures []plugins.Failure, finished map[string]plugins.Summary) (bool, error) {
 		if len(failures) > 0 {
 			return true, fmt.Errorf("stream %s: %w", failures[0].StreamID, failures[0].Err)
 		}
@@ -111,10 +118,11 @@ func consume(c *ucli.Context) error {
 	if bounded && !c.Bool(noPostgresName) && len(run.finished()) == len(files) {
 		ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if err := runFollowers(ctx, kinds.followers, c.App.ErrWriter); err != nil {
+		if err := runFollowers(ctx, kinds.followers, show.logsTo()); err != nil {
 			return ucli.Exit(err.Error(), 1)
 		}
 	}
+	show.end()
 	if c.Bool(noConsoleName) {
 		return nil
 	}

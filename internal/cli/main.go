@@ -39,7 +39,9 @@ func Main(ctx context.Context, args []string) int {
 type benthosRun struct {
 	// wait is told what has failed and finished whenever that changes, and may end
 	// the run: with an error at once, else gracefully. Nil never does.
-	wait    func([]plugins.Failure, map[string]plugins.Summary) (done bool, err error)
+	wait func([]plugins.Failure, map[string]plugins.Summary) (done bool, err error)
+	// console, if there is one, shows what the streams come to, and has Benthos's logs.
+	console *liveConsole
 	monitor *plugins.Monitor
 }
 
@@ -73,12 +75,27 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 		}),
 		service.CLIOptCustomRunFlags(nil, files.flagsParsed),
 		service.CLIOptOnStreamStart(func(*service.RunningStreamSummary) error {
+			if b.console != nil {
+				b.console.begin()
+			}
 			files.streamsRun(ctx)
 			return nil
 		}),
 	}
 	for _, c := range commands() {
 		opts = append(opts, service.CLIOptAddCommand(c))
+	}
+	if b.console != nil {
+		more, err := b.console.options()
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "tidemark: %v\n", err)
+			return 1
+		}
+		// In streams mode Benthos logs to what is its standard output when it begins, and
+		// there is no option for another. Options are applied right after.
+		stdout := os.Stdout
+		os.Stdout = b.console.logsTo()
+		opts = append([]service.CLIOptFunc{func(*service.CLIOptBuilder) { os.Stdout = stdout }}, append(opts, more...)...)
 	}
 	code, err := service.RunCLIToCode(ctx, opts...)
 	select {
@@ -87,6 +104,9 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 	default:
 	}
 	if err != nil {
+		if b.console != nil {
+			b.console.end() // it would draw over the line
+		}
 		fmt.Fprintf(os.Stderr, "tidemark: %v\n", err)
 		code = max(code, 1)
 	}

@@ -13,13 +13,10 @@ import (
 // Postgres. They have state of their own, so that nothing they read is missing there.
 const consoleSuffix = "-console"
 
-// withoutPostgres copies stream configs into dir with their outputs replaced: by
-// rows as JSON lines, or by nothing. A line is one row, so each is a message.
-func withoutPostgres(files []string, dir string, quiet bool) ([]string, error) {
-	output := map[string]any{"stdout": map[string]any{}}
-	if quiet {
-		output = map[string]any{"drop": map[string]any{}}
-	}
+// withoutPostgres copies stream configs into dir with their outputs replaced by the one
+// of that name, which has no settings. A row is one line there, so each is a message.
+func withoutPostgres(files []string, dir, name string) ([]string, error) {
+	output := map[string]any{name: map[string]any{}}
 	var copies []string
 	for _, f := range files {
 		text, err := os.ReadFile(f)

@@ -24,8 +24,8 @@ output:
 	if err := os.WriteFile(file, []byte(stream), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for quiet, output := range map[bool]string{false: "stdout", true: "drop"} {
-		copies, err := withoutPostgres([]string{file}, t.TempDir(), quiet)
+	for _, output := range []string{"stdout", "drop"} {
+		copies, err := withoutPostgres([]string{file}, t.TempDir(), output)
 		if err != nil || len(copies) != 1 {
 			t.Fatal(copies, err)
 		}
@@ -54,7 +54,7 @@ func TestWithoutPostgresOnDisk(t *testing.T) {
 	if err := os.WriteFile(file, []byte(stream), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	copies, err := withoutPostgres([]string{file}, t.TempDir(), true)
+	copies, err := withoutPostgres([]string{file}, t.TempDir(), "drop")
 	if err != nil {
 		t.Fatal(err)
 	}

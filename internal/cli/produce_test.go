@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hinshun/vt10x"
 	"github.com/linkedin/goavro/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
 
 	"github.com/tidemark-streams/tidemark/configs"
+	"github.com/tidemark-streams/tidemark/internal/console"
 	olistcsv "github.com/tidemark-streams/tidemark/plugins/olist_csv"
 )
 
@@ -211,21 +213,28 @@ func TestProduceInterrupted(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	var w bytes.Buffer
-	plain := progress{w: &w}
+	plain := newProgress(&w)
 	plain.show(1000, 2000, "sent", 2*time.Second)
 	if w.String() != "1,000 of 2,000 sent, 500/s\n" {
 		t.Errorf("%q", w.String())
 	}
-	w.Reset()
-	bar := progress{w: &w, terminal: true}
+	terminal := vt10x.New(vt10x.WithSize(80, 5))
+	bar := progress{console.NewTerminal(terminal, func() console.Size { return console.Size{Width: 80, Height: 5} })}
 	bar.show(0, 0, "sent", time.Second)
 	bar.show(1000, 2000, "sent", 2*time.Second)
 	if _, err := bar.Write([]byte("a log line\n")); err != nil {
 		t.Fatal(err)
 	}
-	want := clearLine + "[" + strings.Repeat("█", 15) + strings.Repeat("·", 15) + "]  50 %  1,000 of 2,000 sent, 500/s" + clearLine + "a log line\n"
-	if w.String() != want {
-		t.Errorf("%q", w.String())
+	line := strings.Repeat("█", 15) + strings.Repeat("·", 15) + "]  50 %  1,000 of 2,000 sent, 500/s"
+	for _, want := range []string{"a log line\n[" + line, "a log line"} {
+		var got []string
+		for line := range strings.Lines(terminal.String()) {
+			got = append(got, strings.TrimRight(line, " \n"))
+		}
+		if text := strings.TrimRight(strings.Join(got, "\n"), "\n"); text != want {
+			t.Errorf("%q, want %q", text, want)
+		}
+		bar.Draw(nil)
 	}
 }
 

@@ -8,12 +8,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/mattn/go-isatty"
 
+	"github.com/tidemark-streams/tidemark/internal/console"
 	olistcsv "github.com/tidemark-streams/tidemark/plugins/olist_csv"
 )
 
@@ -21,43 +20,19 @@ const (
 	barEvery  = 200 * time.Millisecond
 	lineEvery = 10 * time.Second
 	barWidth  = 30
-	clearLine = "\r\x1b[K"
 )
 
 // progress shows how far a replay or a copy has come: a bar that moves on a terminal, a
 // line now and then elsewhere. Logs are written through it, above the bar.
-type progress struct {
-	mu       sync.Mutex
-	w        io.Writer
-	terminal bool
-	shown    bool // a bar stands on the current line
-}
+type progress struct{ *console.Screen }
 
-func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
-	return &progress{w: w, terminal: ok && isatty.IsTerminal(f.Fd())}
-}
-
-// Write implements io.Writer for logs.
-func (p *progress) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.clear()
-	return p.w.Write(b)
-}
-
-func (p *progress) clear() {
-	if p.shown {
-		fmt.Fprint(p.w, clearLine)
-		p.shown = false
-	}
-}
+func newProgress(w io.Writer) *progress { return &progress{console.NewScreen(w)} }
 
 // run shows what state tells, how much of how much is done and the verb for it, until
 // ctx ends; then it takes the bar away.
 func (p *progress) run(ctx context.Context, state func() (done, total int, verb string)) {
 	every := lineEvery
-	if p.terminal {
+	if p.Terminal() {
 		every = barEvery
 	}
 	tick := time.NewTicker(every)
@@ -66,9 +41,7 @@ func (p *progress) run(ctx context.Context, state func() (done, total int, verb 
 	for {
 		select {
 		case <-ctx.Done():
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.clear()
+			p.Draw(nil)
 			return
 		case <-tick.C:
 			done, total, verb := state()
@@ -85,17 +58,20 @@ func (p *progress) show(done, total int, verb string, took time.Duration) {
 	if total == 0 {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	done = min(done, total)
 	line := fmt.Sprintf("%s of %s %s, %s/s", humanize.Comma(int64(done)), humanize.Comma(int64(total)), verb, perSecond(done, took))
-	if !p.terminal {
-		fmt.Fprintln(p.w, line)
+	if !p.Terminal() {
+		fmt.Fprintln(p, line)
 		return
 	}
+	p.Draw([]console.Line{barLine(done, total, line, p.Size().Width)})
+}
+
+// barLine is a bar with what it means beside it.
+func barLine(done, total int, meaning string, width int) console.Line {
 	full := barWidth * done / total
-	fmt.Fprintf(p.w, "%s[%s%s] %3d %%  %s", clearLine, strings.Repeat("█", full), strings.Repeat("·", barWidth-full), 100*done/total, line)
-	p.shown = true
+	bar := strings.Repeat("█", full) + strings.Repeat("·", barWidth-full)
+	return console.Text(fmt.Sprintf("[%s] %3d %%  %s", bar, 100*done/total, meaning), width-1)
 }
 
 func perSecond(n int, took time.Duration) string {

@@ -72,11 +72,19 @@ func open(t *testing.T, dsn string) *sql.DB {
 // migrated is a new database with all the tables.
 func migrated(t *testing.T) *sql.DB {
 	t.Helper()
-	db := open(t, emptyDSN(t))
+	db, _ := migratedDSN(t)
+	return db
+}
+
+// migratedDSN is the same, and what names it.
+func migratedDSN(t *testing.T) (db *sql.DB, dsn string) {
+	t.Helper()
+	dsn = emptyDSN(t)
+	db = open(t, dsn)
 	if _, err := pg.Migrate(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	return db
+	return db, dsn
 }
 
 func run(t *testing.T, db *sql.DB, statement string, args ...any) {

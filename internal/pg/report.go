@@ -64,14 +64,19 @@ const deadLetterTotals = `
 	group by stream, reason
 	order by stream, reason`
 
-// newest bounds a query of a view by its n newest windows: sorting the whole view to
-// see its end takes seconds on a year of minutes, the index takes none.
-func newest(table string) string {
+// newestWindows bounds a query of a view to its $1 newest windows: sorting the whole view
+// to see its end takes seconds on a year of minutes, the index takes none.
+func newestWindows(table string) string {
 	return `
 	where window_start >= (
 		select min(n.window_start)
 		from (select distinct window_start from ` + table + ` order by window_start desc limit $1) as n
-	)
+	)`
+}
+
+// newest is the end of a query of a view for its $1 newest windows.
+func newest(table string) string {
+	return newestWindows(table) + `
 	order by window_start desc limit $1`
 }
 

@@ -26,7 +26,7 @@ func dbCommand() *ucli.Command {
 			migrateCommand(),
 			showCommand("latest", "Show the funnel of the last hour of data", pg.Latest),
 			showCommand("complete", "Show the newest windows with GMV and payments, and totals", pg.Complete),
-			showCommand("alerts", "Show the alerts of the last hour of data", pg.Alerts),
+			showCommand("alerts", "Show the alerts of the last hour of data, and those that are open or were resolved", pg.Alerts),
 			truncateCommand(),
 			cleanupCommand(),
 		},

@@ -132,10 +132,15 @@ begin
     if newest is null then
         return;
     end if;
+    -- A task without a watermark holds nothing back, unless it has written rows already:
+    -- its first commit is about to come. Null where no stream has a ledger.
     slowest := (
-        select min(p.watermark)
-        from tidemark_progress as p
-        where exists (select from drop_off_windows as d where d.stream = p.stream)
+        select min(case
+            when t.watermark is not null then t.watermark
+            when exists (select from drop_off_windows as d where d.stream = t.stream and d.task = t.task) then '-infinity'
+        end)
+        from tidemark_tasks as t
+        where exists (select from drop_off_windows as d where d.stream = t.stream)
     );
     -- A look each second is at windows that may still change: those that were not final
     -- at the last look. A sweep is at all, once a minute and where no watermark tells.

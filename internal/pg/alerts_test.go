@@ -245,9 +245,14 @@ func TestAnomalyWaitsForTheSlowestTask(t *testing.T) {
 	run(t, a.db, `insert into tidemark_tasks (stream, task, generation, watermark)
 		values ('f', 0, 1, '2018-01-29 00:30Z'), ('f', 1, 1, '2018-01-28 23:59Z'), ('f', 2, 1, null), ('other', 0, 1, '2017-01-01Z')`)
 	a.wantDue("log")
+	run(t, a.db, insertDropOff([]dropOff{{hour(0), "created", 2, 0}})) // its first commit is about to come
+	run(t, a.db, "update tidemark_tasks set watermark = '2018-01-29Z' where stream = 'f' and task = 1")
+	a.wantDue("log")
+	run(t, a.db, "update tidemark_tasks set watermark = '2018-01-28Z' where stream = 'f' and task > 0")
+	a.wantDue("log")
 	run(t, a.db, "update drop_off_windows set processed_at = now() - interval '1 day'")
 	a.wantDue("log")
-	run(t, a.db, "update tidemark_tasks set watermark = '2018-01-29Z' where stream = 'f' and task = 1")
+	run(t, a.db, "update tidemark_tasks set watermark = '2018-01-29Z' where stream = 'f' and task > 0")
 	a.sent("log", "fired|anomaly|29 00|5")
 }
 

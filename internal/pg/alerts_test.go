@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidemark-streams/tidemark/tests/golden"
 )
 
 // alerts is a database whose alerts are asked for and marked as the stream does it.
@@ -18,6 +20,30 @@ type alerts struct {
 }
 
 func newAlerts(t *testing.T) alerts { return alerts{t, migrated(t)} }
+
+// dropOff is a row of drop_off_windows.
+type dropOff struct {
+	start   time.Time
+	status  string
+	task    int
+	dropped int64
+}
+
+// insertDropOff writes rows in the place of those that are there.
+func insertDropOff(rows []dropOff) string {
+	values := make([]string, len(rows))
+	for i, r := range rows {
+		at := func(after time.Duration) string { return r.start.Add(after).Format(time.RFC3339) }
+		values[i] = fmt.Sprintf("('f', %d, '%s', '%s', '%s', '%s', %d, %d, %d, '{o%d}')",
+			r.task, at(0), at(time.Hour), at(169*time.Hour), strings.ReplaceAll(r.status, "'", "''"),
+			r.dropped+1, r.dropped, r.dropped, r.task)
+	}
+	return `insert into drop_off_windows (stream, task, window_start, window_end, closes_at, order_status,
+			total_orders, dropped_orders, customers_affected, sample_order_ids)
+		values ` + strings.Join(values, ", ") + `
+		on conflict (stream, task, window_start, order_status) do update
+		set total_orders = excluded.total_orders, dropped_orders = excluded.dropped_orders, processed_at = now()`
+}
 
 // hour is the start of a window, so many hours after a Monday.
 func hour(n int) time.Time { return time.Date(2018, 1, 1, n, 0, 0, 0, time.UTC) }
@@ -291,53 +317,27 @@ func TestAlertsLikeTheOracle(t *testing.T) {
 	for seed := range uint64(25) {
 		run(t, a.db, "truncate drop_off_windows, drop_off_alerts, alert_deliveries, alert_rules")
 		random := rand.New(rand.NewPCG(seed, 1))
-		var data []dropOff
-		level := 1 + random.Int64N(6)
-		for week := range 3 + random.IntN(12) {
-			for _, at := range []int{0, 5, 6, 100, 167} {
-				for _, status := range []string{"canceled", "created", "it's"} {
-					for task := range 2 {
-						if random.IntN(4) == 0 {
-							continue // a window that no order fell into
-						}
-						n := random.Int64N(level)
-						if random.IntN(20) == 0 {
-							n += random.Int64N(12)
-						}
-						data = append(data, dropOff{hour(168*week + at), status, task, n})
-					}
-				}
+		data, dropped := randomDropOff(random)
+		rules := randomRules(random)
+		for status, r := range rules {
+			var sigmas any
+			if r.Sigmas != nil {
+				sigmas = r.Sigmas.FloatString(1)
 			}
-		}
-		rules := map[string]alertRule{}
-		for _, status := range []string{"*", "created", "canceled"} {
-			if random.IntN(2) == 0 {
-				continue
-			}
-			r := alertRule{random.Int64N(9), 1 + random.IntN(10), big.NewRat(1+random.Int64N(8), 2), 1 + random.Int64N(5)}
-			if random.IntN(5) == 0 {
-				r.sigmas = nil
-			}
-			rules[status] = r
-			run(t, a.db, "insert into alert_rules (order_status, threshold, weeks, sigmas, min_dropped) values "+
-				r.values(strings.ReplaceAll(status, "'", "''")))
-		}
-		for i := range data {
-			data[i].status = strings.ReplaceAll(data[i].status, "'", "''")
+			run(t, a.db, "insert into alert_rules (order_status, threshold, weeks, sigmas, min_dropped) values ($1, $2, $3, $4, $5)",
+				status, r.Threshold, r.Weeks, sigmas, r.MinDropped)
 		}
 		run(t, a.db, insertDropOff(data))
-		for i := range data {
-			data[i].status = strings.ReplaceAll(data[i].status, "''", "'")
-		}
 
 		var views, fires []string
-		for window, found := range judge(data, rules) {
-			views = append(views, fmt.Sprintf("%s|%v|%v|%d|%s|%s", window, found.threshold, found.anomaly, found.weeks, found.expected, found.deviation))
-			if found.threshold {
-				fires = append(fires, window+"|threshold")
+		for window, j := range golden.Judge(dropped, rules) {
+			name := window.Start.Format(time.DateTime) + "|" + window.Status
+			views = append(views, fmt.Sprintf("%s|%v|%v|%d|%s|%s", name, j.Threshold, j.Anomaly, j.Weeks, j.Expected, j.Deviation))
+			if j.Threshold {
+				fires = append(fires, name+"|threshold")
 			}
-			if found.anomaly {
-				fires = append(fires, window+"|anomaly")
+			if j.Anomaly {
+				fires = append(fires, name+"|anomaly")
 			}
 		}
 		slices.Sort(views)
@@ -356,4 +356,47 @@ func TestAlertsLikeTheOracle(t *testing.T) {
 	if fired < 200 {
 		t.Errorf("only %d alerts in all", fired)
 	}
+}
+
+// randomDropOff are windows of two tasks, and their dropped orders added up.
+func randomDropOff(random *rand.Rand) (rows []dropOff, dropped map[golden.DropOffWindow]int64) {
+	dropped = map[golden.DropOffWindow]int64{}
+	level := 1 + random.Int64N(6)
+	for week := range 3 + random.IntN(12) {
+		for _, at := range []int{0, 5, 6, 100, 167} {
+			for _, status := range []string{"canceled", "created", "it's"} {
+				for task := range 2 {
+					if random.IntN(4) == 0 {
+						continue // a window that no order fell into
+					}
+					n := random.Int64N(level)
+					if random.IntN(20) == 0 {
+						n += random.Int64N(12)
+					}
+					start := hour(168*week + at)
+					rows = append(rows, dropOff{start, status, task, n})
+					dropped[golden.DropOffWindow{Start: start, Status: status}] += n
+				}
+			}
+		}
+	}
+	return rows, dropped
+}
+
+func randomRules(random *rand.Rand) map[string]golden.AlertRule {
+	rules := map[string]golden.AlertRule{}
+	for _, status := range []string{"*", "created", "canceled"} {
+		if random.IntN(2) == 0 {
+			continue
+		}
+		r := golden.AlertRule{
+			Threshold: random.Int64N(9), Weeks: 1 + random.IntN(10),
+			Sigmas: big.NewRat(1+random.Int64N(8), 2), MinDropped: 1 + random.Int64N(5),
+		}
+		if random.IntN(5) == 0 {
+			r.Sigmas = nil
+		}
+		rules[status] = r
+	}
+	return rules
 }

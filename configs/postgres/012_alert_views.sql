@@ -108,7 +108,8 @@ where resolved_at is null;
 -- An alert fires once: while its rule holds for a window, and never again for the same
 -- window. It is resolved once, by the first of: data time is an hour past the window and
 -- past the time at which it fired (drops ripen after a week, so an alert may be about an
--- old window); or the rule was changed and allows it now. That rows are gone for a
+-- old window); at the end of a bounded run, data time is an hour past the window; or the
+-- rule was changed and allows it now. That rows are gone for a
 -- moment, as when a task moves or is replayed, resolves nothing: orders once dropped
 -- stay dropped.
 create or replace function alerts_detect()
@@ -253,14 +254,23 @@ begin
         update drop_off_alerts as alert
         set
             resolved_at = now(),
-            resolution = case
-                when newest >= greatest(alert.window_start, alert.fired_data_time) + interval '1 hour' then 'passed'
-                else 'rule_changed'
-            end
+            resolution = case when over.passed then 'passed' else 'rule_changed' end
+        from (
+            select
+                o.alert_id,
+                newest >= interval '1 hour' + case
+                    when slowest = 'infinity' then o.window_start
+                    else greatest(o.window_start, o.fired_data_time)
+                end as passed
+            from drop_off_alerts as o
+            where o.resolved_at is null
+        ) as over
         where
-            alert.resolved_at is null
+            over.alert_id = alert.alert_id
+            -- Who is told of both is told at two times.
+            and alert.fired_at < now()
             and (
-                newest >= greatest(alert.window_start, alert.fired_data_time) + interval '1 hour'
+                over.passed
                 or not (
                     select case alert.kind
                         when 'threshold' then alert.dropped_orders > r.threshold

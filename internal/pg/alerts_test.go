@@ -152,6 +152,20 @@ func TestAlertOfAnOldWindow(t *testing.T) {
 	a.sent("log", "resolved|threshold|01 00|6")
 }
 
+// At the end of time nothing will come that an old alert could wait for. One of the last
+// hour waits for new data.
+func TestAlertsAtTheEndOfTime(t *testing.T) {
+	a := newAlerts(t)
+	run(t, a.db, "insert into tidemark_tasks (stream, task, generation, watermark) values ('f', 0, 1, 'infinity')")
+	a.drop(hour(0), 6)
+	a.drop(hour(100), 7)
+	a.sent("log", "fired|threshold|01 00|6", "fired|threshold|05 04|7")
+	a.sent("log", "resolved|threshold|01 00|6")
+	a.wantDue("log")
+	a.drop(hour(101), 0)
+	a.sent("log", "resolved|threshold|05 04|7")
+}
+
 func TestAlertRulesThatChange(t *testing.T) {
 	a := newAlerts(t)
 	a.drop(hour(0), 9)
@@ -298,7 +312,7 @@ func TestSweep(t *testing.T) {
 	// At the end of time all windows are final.
 	run(t, a.db, "update tidemark_tasks set watermark = 'infinity'")
 	a.drop(hour(0), 6)
-	a.sent("log", "fired|threshold|01 00|6")
+	a.sent("log", "fired|threshold|01 00|6", "resolved|threshold|19 00|6", "resolved|threshold|23 00|6")
 }
 
 // Windows that are older than the log of alerts are history.

@@ -210,7 +210,7 @@ func newAlerting(t *testing.T) *alerting {
 		hook: hook, notified: notified, manager: kit.StartAlertmanager(t, notified.url()),
 		pipeline: newPipeline(t, 3), folder: kit.StreamFolder(t, "funnel", "alerts"),
 	}
-	a.env = append(a.env, "TIDEMARK_ALERT_WEBHOOK="+hook.url(), "TIDEMARK_ALERTMANAGER_URL="+a.manager.URL)
+	a.env = append(a.env, "TIDEMARK_ALERT_WEBHOOK="+hook.url(), "TIDEMARK_ALERTMANAGER_URL="+a.manager.URL+"/")
 
 	monday := time.Date(2018, 1, 1, 12, 0, 0, 0, time.UTC)
 	day, week := 24*time.Hour, 7*24*time.Hour
@@ -481,7 +481,9 @@ func TestAlertsUnderKills(t *testing.T) {
 	want := a.events("fired", "resolved")
 	a.reaches(a.notified, want)
 	a.kill(runners...)
-	t.Logf("%d kills", kills)
+	if t.Logf("%d kills", kills); kills == 0 {
+		t.Error("nothing was killed")
+	}
 	if got := a.notified.events(); !maps.Equal(got, want) {
 		t.Errorf("Alertmanager has notified of\n%swant\n%s", list(got), list(want))
 	}

@@ -111,7 +111,7 @@ func consume(c *ucli.Context) error {
 	if bounded && !c.Bool(noPostgresName) && len(run.finished()) == len(files) {
 		ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		if err := runFollowers(ctx, kinds.followers, c.App.ErrWriter); err != nil {
+		if err := runFollowers(ctx, kinds.followers, c.App.Writer); err != nil {
 			return ucli.Exit(err.Error(), 1)
 		}
 	}

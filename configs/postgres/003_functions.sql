@@ -40,7 +40,9 @@ begin
             ('state_windows', 'window_start'),
             ('delivery_windows', 'window_start'),
             ('dead_letter_events', 'coalesce(event_time, seen_at)'),
-            ('gmv_forecast', 'target_hour')
+            ('gmv_forecast', 'target_hour'),
+            -- Those who were told of an open alert are still to be told of its end.
+            ('drop_off_alerts', 'case when resolved_at is not null then window_start end')
         ) as t (name, age)
     loop
         table_name := target.name;
@@ -52,4 +54,4 @@ end
 $$;
 
 comment on function cleanup_old_metrics(integer) is
-'Deletes windows, dead letters and forecasts older than retention_days before the newest window.';
+'Deletes windows, dead letters, forecasts and resolved alerts older than retention_days before the newest window.';

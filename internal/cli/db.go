@@ -27,7 +27,7 @@ func dbCommand() *ucli.Command {
 			showCommand("latest", "Show the funnel of the last hour of data", pg.Latest),
 			showCommand("complete", "Show the newest windows with GMV and payments, and totals", pg.Complete),
 			showCommand("dimensions", "Show sales by category, seller and state, and deliveries", pg.Dimensions),
-			showCommand("alerts", "Show the alerts of the last hour of data", pg.Alerts),
+			showCommand("alerts", "Show the alerts of the last hour of data, and those that are open or were resolved", pg.Alerts),
 			truncateCommand(),
 			cleanupCommand(),
 		},

@@ -26,7 +26,13 @@ func eventTopics() []string {
 	return []string{olistcsv.TopicOrders + suffix, olistcsv.TopicItems + suffix, olistcsv.TopicPayments + suffix}
 }
 
-// olistTopics are the topics of the Olist streams.
+// alertsTopic is where the stream of alerts sends them.
+const alertsTopic = "olist.alerts"
+
+// allTopics are the topics of the Olist streams: what is produced, and alerts.
+func allTopics() []string { return append(olistTopics(), alertsTopic) }
+
+// olistTopics are the topics that are produced.
 func olistTopics() []string { return append(eventTopics(), olistcsv.TopicDeadLetters) }
 
 const (

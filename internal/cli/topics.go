@@ -34,7 +34,7 @@ func topicsCommand() *ucli.Command {
 	return &ucli.Command{
 		Name:  "topics",
 		Usage: "Create, describe and repartition the Kafka topics of the Olist streams",
-		Description: "Works on " + strings.Join(olistTopics(), ", ") + ".\n" +
+		Description: "Works on " + strings.Join(allTopics(), ", ") + ".\n" +
 			"The names of the first three end in what " + suffixEnv + " says, if anything.\n\n" +
 			"  tidemark topics create --partitions 6\n" +
 			"  tidemark topics describe --brokers localhost:9092\n" +
@@ -171,12 +171,12 @@ func createTopics(ctx context.Context, client *kgo.Client, spec topicSpec, w io.
 		configs[k] = kadm.StringPtr(v)
 	}
 	adm := kadm.NewClient(client)
-	created, err := adm.CreateTopics(ctx, spec.partitions, spec.replication, configs, olistTopics()...)
+	created, err := adm.CreateTopics(ctx, spec.partitions, spec.replication, configs, allTopics()...)
 	if err != nil {
 		return fmt.Errorf("create topics: %w", err)
 	}
 	var trouble []string
-	for _, t := range olistTopics() {
+	for _, t := range allTopics() {
 		r := created[t]
 		switch {
 		case r.Err == nil:
@@ -264,11 +264,11 @@ var shownConfigs = []string{"cleanup.policy", "compression.type", "message.times
 
 // describeTopics prints offsets of every partition and the settings of every topic.
 func describeTopics(ctx context.Context, client *kgo.Client, w io.Writer) error {
-	missing, err := missingTopics(ctx, client, olistTopics()...)
+	missing, err := missingTopics(ctx, client, allTopics()...)
 	if err != nil {
 		return err
 	}
-	present := slices.DeleteFunc(olistTopics(), func(t string) bool { return slices.Contains(missing, t) })
+	present := slices.DeleteFunc(allTopics(), func(t string) bool { return slices.Contains(missing, t) })
 	if len(present) > 0 {
 		if err := describePresent(ctx, kadm.NewClient(client), present, w); err != nil {
 			return err

@@ -45,6 +45,7 @@ func TestCreateTopics(t *testing.T) {
 	if want := `created olist.orders: 3 partitions, keeps every record
 exists olist.order_items: 3 partitions, keeps records for 168h0m0s after their event time
 created olist.dead_letters: 3 partitions, keeps every record
+created olist.alerts: 3 partitions, keeps every record
 `; out.String() != want {
 		t.Errorf("got\n%s", out.String())
 	}
@@ -75,7 +76,7 @@ func TestDescribeNamesMissingTopics(t *testing.T) {
 	}
 	var out bytes.Buffer
 	err := describeTopics(context.Background(), client, &out)
-	if err == nil || err.Error() != `olist.order_items, olist.payments, olist.dead_letters do not exist: create them with "tidemark topics create"` {
+	if err == nil || err.Error() != `olist.order_items, olist.payments, olist.dead_letters, olist.alerts do not exist: create them with "tidemark topics create"` {
 		t.Error(err)
 	}
 	if !strings.Contains(out.String(), "olist.orders") {

@@ -34,6 +34,12 @@ const fill = `
 	values ('f', 't', 0, 1, '2018-01-01Z', 'late', '2018-02-10Z'), ('f', 't', 0, 2, '2018-02-10Z', 'orphan', '2018-01-01Z'),
 		('f', 't', 0, 3, null, 'invalid', '2018-01-01Z'), ('f', 't', 0, 4, null, 'invalid', '2018-02-10Z');
 	insert into gmv_forecast values ('2018-01-01Z', '2018-01-01Z', 1, 1, 1, 1, 1, 'm'), ('2018-01-01Z', '2018-02-10Z', 1, 1, 1, 1, 1, 'm');
+	insert into drop_off_alerts (alert_id, kind, window_start, window_end, order_status, total_orders, dropped_orders,
+		unique_customers_affected, sample_order_ids, upper_limit, fired_data_time, resolved_at, resolution)
+	values ('00000000-0000-0000-0000-000000000001', 'threshold', '2018-01-01Z', '2018-01-01 01:00Z', 'canceled', 8, 7, 7, '{a}', 5, '2018-01-01Z', now(), 'passed'),
+		('00000000-0000-0000-0000-000000000002', 'anomaly', '2018-01-01Z', '2018-01-01 01:00Z', 'canceled', 8, 7, 7, '{a}', 5, '2018-01-01Z', null, null),
+		('00000000-0000-0000-0000-000000000003', 'threshold', '2018-02-10Z', '2018-02-10 01:00Z', 'canceled', 8, 7, 7, '{a}', 5, '2018-02-10Z', null, null);
+	insert into alert_deliveries (alert_id, event, destination) values ('00000000-0000-0000-0000-000000000001', 'fired', 'log');
 	insert into tidemark_tasks (stream, task, generation) values ('f', 0, 1)`
 
 func TestCleanup(t *testing.T) {
@@ -42,7 +48,7 @@ func TestCleanup(t *testing.T) {
 	run(t, db, `insert into dead_letter_events (stream, topic, partition, "offset", reason) values ('f', 'u', 0, 1, 'invalid')`)
 	expect(t, db, "select table_name, rows_deleted from cleanup_old_metrics(0)",
 		"funnel_windows|0", "drop_off_windows|0", "gmv_windows|0", "payment_windows|0",
-		"category_windows|0", "seller_windows|0", "state_windows|0", "delivery_windows|0", "dead_letter_events|0", "gmv_forecast|0")
+		"category_windows|0", "seller_windows|0", "state_windows|0", "delivery_windows|0", "dead_letter_events|0", "gmv_forecast|0", "drop_off_alerts|0")
 	run(t, db, "truncate dead_letter_events")
 
 	run(t, db, fill)
@@ -55,7 +61,7 @@ func TestCleanup(t *testing.T) {
 	want := []pg.Removed{
 		{"funnel_windows", 1}, {"drop_off_windows", 1}, {"gmv_windows", 1}, {"payment_windows", 1},
 		{"category_windows", 1}, {"seller_windows", 1}, {"state_windows", 1}, {"delivery_windows", 1},
-		{"dead_letter_events", 2}, {"gmv_forecast", 1},
+		{"dead_letter_events", 2}, {"gmv_forecast", 1}, {"drop_off_alerts", 1},
 	}
 	if err != nil || !slices.Equal(removed, want) {
 		t.Errorf("40 days: %v, %v, want %v", removed, err, want)
@@ -80,11 +86,12 @@ func TestTruncate(t *testing.T) {
 	}
 	for _, table := range []string{
 		"funnel_windows", "drop_off_windows", "gmv_windows", "payment_windows",
-		"category_windows", "seller_windows", "state_windows", "delivery_windows", "dead_letter_events", "gmv_forecast", "tidemark_tasks",
+		"category_windows", "seller_windows", "state_windows", "delivery_windows", "dead_letter_events", "gmv_forecast",
+		"drop_off_alerts", "alert_deliveries", "tidemark_tasks",
 	} {
 		expect(t, db, "select count(*) from "+table, "0")
 	}
-	expect(t, db, "select * from alert_rules", "*|9")
+	expect(t, db, "select order_status, threshold from alert_rules", "*|9")
 }
 
 func TestReports(t *testing.T) {
@@ -111,13 +118,13 @@ func TestReports(t *testing.T) {
 		with, none []string
 	}{
 		"empty":    {empty.String(), []string{"Funnel\n", "(none)", "0.00"}, nil},
-		"tables":   {tables.String(), []string{"22.50", "boleto", "35.00", "75.00", "canceled", "87.50", "orphan", "2018-02-10 00:00:00"}, nil},
+		"tables":   {tables.String(), []string{"threshold", "open", "resolved", "22.50", "boleto", "35.00", "75.00", "canceled", "87.50", "orphan", "2018-02-10 00:00:00"}, nil},
 		"latest":   {latest.String(), []string{"2018-02-10 00:00:00"}, []string{"2018-01-01"}},
 		"complete": {complete.String(), []string{"2018-02-10 00:00:00", "22.50", "10.00", "boleto"}, []string{"2018-01-01"}},
 		"dimensions": {
 			dimensions.String(), []string{"baby", "100.00", "s-new", "MG", "22.50", "RJ", "1.50"}, []string{"toys", "s-old", "AM"},
 		},
-		"alerts": {alerts.String(), []string{"canceled", "a b c"}, []string{"2018-01-01"}},
+		"alerts": {alerts.String(), []string{"canceled", "a b c", "Open alerts", "anomaly", "Resolved alerts"}, []string{"Resolved alerts\n  (none)"}},
 	} {
 		for _, text := range c.with {
 			if !strings.Contains(c.out, text) {

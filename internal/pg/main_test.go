@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 // emptyDSN names a new database.
-func emptyDSN(t *testing.T) string {
+func emptyDSN(t testing.TB) string {
 	t.Helper()
 	server.Lock()
 	defer server.Unlock()
@@ -59,7 +59,7 @@ func emptyDSN(t *testing.T) string {
 	return dsn.String()
 }
 
-func open(t *testing.T, dsn string) *sql.DB {
+func open(t testing.TB, dsn string) *sql.DB {
 	t.Helper()
 	db, err := pg.Open(t.Context(), dsn)
 	if err != nil {
@@ -70,14 +70,14 @@ func open(t *testing.T, dsn string) *sql.DB {
 }
 
 // migrated is a new database with all the tables.
-func migrated(t *testing.T) *sql.DB {
+func migrated(t testing.TB) *sql.DB {
 	t.Helper()
 	db, _ := migratedDSN(t)
 	return db
 }
 
 // migratedDSN is the same, and what names it.
-func migratedDSN(t *testing.T) (db *sql.DB, dsn string) {
+func migratedDSN(t testing.TB) (db *sql.DB, dsn string) {
 	t.Helper()
 	dsn = emptyDSN(t)
 	db = open(t, dsn)
@@ -87,7 +87,7 @@ func migratedDSN(t *testing.T) (db *sql.DB, dsn string) {
 	return db, dsn
 }
 
-func run(t *testing.T, db *sql.DB, statement string, args ...any) {
+func run(t testing.TB, db *sql.DB, statement string, args ...any) {
 	t.Helper()
 	if _, err := db.ExecContext(t.Context(), statement, args...); err != nil {
 		t.Fatalf("%v in %s", err, statement)
@@ -95,7 +95,7 @@ func run(t *testing.T, db *sql.DB, statement string, args ...any) {
 }
 
 // rows returns a query's result as text, one line per row, times in UTC.
-func rows(t *testing.T, db *sql.DB, query string) []string {
+func rows(t testing.TB, db *sql.DB, query string) []string {
 	t.Helper()
 	conn, err := db.Conn(t.Context())
 	if err != nil {
@@ -139,7 +139,7 @@ func rows(t *testing.T, db *sql.DB, query string) []string {
 	return lines
 }
 
-func expect(t *testing.T, db *sql.DB, query string, want ...string) {
+func expect(t testing.TB, db *sql.DB, query string, want ...string) {
 	t.Helper()
 	got := rows(t, db, query)
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {

@@ -24,7 +24,7 @@ func TestMigrateTwice(t *testing.T) {
 		t.Fatalf("second: %v, %v, want nothing to do", applied, err)
 	}
 	expect(t, db, "select name, checksum, applied_at from tidemark_migrations order by name", record...)
-	expect(t, db, "select * from alert_rules", "*|9")
+	expect(t, db, "select order_status, threshold from alert_rules", "*|9")
 }
 
 // Whoever runs the files with psql instead may do so twice, too.
@@ -43,7 +43,7 @@ func TestFilesAreIdempotent(t *testing.T) {
 			run(t, db, string(text))
 		}
 	}
-	expect(t, db, "select * from alert_rules", "*|5")
+	expect(t, db, "select * from alert_rules", "*|5|8|3|3")
 }
 
 func TestMigrateConcurrently(t *testing.T) {

@@ -116,6 +116,27 @@ const deliveries = `
 		late_rate as "late_%", avg_delivery_days, avg_delay_days
 	from v_delivery_by_state order by total_orders desc, customer_state limit $1`
 
+const loggedAlerts = `
+	select
+		kind, window_start, order_status, dropped_orders as dropped, round(upper_limit, 2) as "limit",
+		unique_customers_affected as customers, sample_order_ids as sample_orders, fired_at, resolved_at
+	from drop_off_alerts`
+
+const openAlerts = loggedAlerts + `
+	where resolved_at is null
+	order by window_start desc, dropped_orders desc, order_status, kind limit $1`
+
+const resolvedAlerts = loggedAlerts + `
+	where resolved_at is not null
+	order by resolved_at desc, window_start desc, dropped_orders desc, order_status, kind limit $1`
+
+const newestAlerts = `
+	select
+		kind, window_start, order_status, dropped_orders as dropped, round(upper_limit, 2) as "limit",
+		case when resolved_at is null then 'open' else 'resolved' end as state, sample_order_ids as sample_orders
+	from drop_off_alerts
+	order by window_start desc, dropped_orders desc, order_status, kind limit $1`
+
 var recentFunnel = "select " + funnelColumns + `, is_final as final
 	from real_time_funnel` + newest("funnel_windows")
 
@@ -158,9 +179,14 @@ func Complete(ctx context.Context, db *sql.DB, w io.Writer, rows int) error {
 		section{"Payments by type, all windows", paymentTotals, nil})
 }
 
-// Alerts prints the alerts of the last hour of data, newest first, at most rows.
+// Alerts prints the windows of the last hour of data that are above their thresholds,
+// and of the log of alerts those that are open and those that were resolved last; of
+// each newest first, at most rows.
 func Alerts(ctx context.Context, db *sql.DB, w io.Writer, rows int) error {
-	return report(ctx, db, w, section{"Alerts, last hour of data", activeAlerts, []any{rows}})
+	return report(ctx, db, w,
+		section{"Alerts, last hour of data", activeAlerts, []any{rows}},
+		section{"Open alerts", openAlerts, []any{rows}},
+		section{"Resolved alerts", resolvedAlerts, []any{rows}})
 }
 
 // Dimensions prints sales by category, seller and state, and how deliveries went, at
@@ -183,5 +209,6 @@ func PrintTables(ctx context.Context, db *sql.DB, w io.Writer) error {
 		section{"GMV, newest windows", recentGMV, []any{few}},
 		section{"Payments by type", paymentTotals, nil},
 		section{"Drop-off by order status", dropOffTotals, nil},
+		section{"Alerts, newest windows", newestAlerts, []any{few}},
 		section{"Dead letters", deadLetterTotals, nil})
 }

@@ -37,6 +37,9 @@ func TestColumns(t *testing.T) {
 			"avg_delay_days",
 		"v_active_alerts": "window_start, window_end, order_status, dropped_orders, unique_customers_affected, " +
 			"sample_order_ids, detected_at",
+		"drop_off_anomalies": "window_start, window_end, order_status, dropped_orders, weeks, expected, deviation, upper_limit, is_anomaly",
+		"v_open_alerts": "kind, window_start, window_end, order_status, dropped_orders, upper_limit, expected, " +
+			"unique_customers_affected, sample_order_ids, fired_at, alert_id",
 	} {
 		expect(t, db, `select string_agg(attname, ', ' order by attnum) from pg_attribute
 			where attrelid = '`+relation+`'::regclass and attnum > 0`, want)

@@ -19,6 +19,7 @@ import (
 	_ "github.com/tidemark-streams/tidemark/plugins/join"
 	_ "github.com/tidemark-streams/tidemark/plugins/kafka_events"
 	_ "github.com/tidemark-streams/tidemark/plugins/olist_csv"
+	_ "github.com/tidemark-streams/tidemark/plugins/pg_poll"
 	_ "github.com/tidemark-streams/tidemark/plugins/pg_upsert"
 	_ "github.com/tidemark-streams/tidemark/plugins/stateful"
 	_ "github.com/tidemark-streams/tidemark/plugins/stateful_kafka"

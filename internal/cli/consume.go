@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -29,6 +31,9 @@ metrics are served at the address that it logs.
 It goes on where the last run of its consumer groups stopped: their state is in Kafka,
 with a copy in the state folder. "tidemark state reset" lets it start anew. Runs with
 --no-postgres have groups, and so state, of their own: <group>-console.
+
+Streams without a stateful input, such as those that read rows from Postgres, run beside
+the others; with --stop-at-end behind them, so that they see all rows as final.
 
    tidemark consume
    tidemark consume --stop-at-end        read what is there, emit final rows, print the account
@@ -58,7 +63,16 @@ func consume(c *ucli.Context) error {
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
+	kinds, err := kindsOf(files)
+	if err != nil {
+		return ucli.Exit(err.Error(), 1)
+	}
+	bounded := c.Bool(stopAtEndName)
+	if bounded {
+		files = kinds.stateful
+	}
 	if c.Bool(noPostgresName) {
+		files = slices.DeleteFunc(files, func(f string) bool { return slices.Contains(kinds.polling, f) })
 		dir, err := os.MkdirTemp("", "tidemark-streams-")
 		if err != nil {
 			return err
@@ -75,7 +89,7 @@ func consume(c *ucli.Context) error {
 	}
 	for name, value := range map[string]string{
 		"KAFKA_BROKERS": c.String(brokersName), "POSTGRES_DSN": c.String(dsnName),
-		"TIDEMARK_STOP_AT_END": fmt.Sprint(c.Bool(stopAtEndName)), "TIDEMARK_HTTP_ADDRESS": address,
+		"TIDEMARK_STOP_AT_END": fmt.Sprint(bounded), "TIDEMARK_HTTP_ADDRESS": address,
 		stateDirEnv: state,
 	} {
 		if err := os.Setenv(name, value); err != nil {
@@ -88,9 +102,18 @@ func consume(c *ucli.Context) error {
 		}
 		return len(finished) == len(files), nil
 	}}
-	args := append([]string{"tidemark", "streams", "-o", filepath.Join("configs", "tidemark.yaml")}, files...)
-	if code := run.do(c.Context, args); code != 0 {
-		return ucli.Exit("", code)
+	if len(files) > 0 {
+		args := append([]string{"tidemark", "streams", "-o", filepath.Join("configs", "tidemark.yaml")}, files...)
+		if code := run.do(c.Context, args); code != 0 {
+			return ucli.Exit("", code)
+		}
+	}
+	if bounded && !c.Bool(noPostgresName) && len(run.finished()) == len(files) {
+		ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if err := runFollowers(ctx, kinds.followers, c.App.ErrWriter); err != nil {
+			return ucli.Exit(err.Error(), 1)
+		}
 	}
 	if c.Bool(noConsoleName) {
 		return nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/lib/pq"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/postgres"
 )
 
 // check reads what the catalog says of the tables, compares it with the config
@@ -79,7 +81,7 @@ const (
 func (w *writer) lookUp(ctx context.Context, field string, name tableName) (*tableInfo, error) {
 	t := &tableInfo{name: name, columns: map[string]columnInfo{}}
 	if err := w.db.QueryRowContext(ctx, sqlTable, name.sql()).Scan(&t.oid); errors.Is(err, sql.ErrNoRows) {
-		return nil, fatalf("%s: table %s does not exist in %s; `tidemark db migrate` creates Tidemark's tables", field, name, address(w.cfg.server))
+		return nil, fatalf("%s: table %s does not exist in %s; `tidemark db migrate` creates Tidemark's tables", field, name, postgres.Address(w.cfg.server))
 	} else if err != nil {
 		return nil, told{fmt.Sprintf("table %s: %s", name, describe(err)), err}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/fault"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/postgres"
 )
 
 type begunResource struct{ streamID string }
@@ -107,7 +108,7 @@ func (w *writer) alone(ctx context.Context, tx *sql.Tx, run host.TaskRun) error 
 }
 
 func (w *writer) begunKey(t *tableInfo, run host.TaskRun) begunKey {
-	return begunKey{address(w.cfg.server), t.oid, run.Stream, run.Task}
+	return begunKey{postgres.Address(w.cfg.server), t.oid, run.Stream, run.Task}
 }
 
 // Advance implements host.Ledger. It waits like Begin.

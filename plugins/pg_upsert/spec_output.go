@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/postgres"
 )
 
 func spec() *service.ConfigSpec {
@@ -96,7 +98,7 @@ func parseConfig(conf *service.ParsedConfig) (c config, err error) {
 	if c.maxInFlight, err = conf.FieldInt(fieldMaxInFlight); err != nil {
 		return c, err
 	}
-	if c.server, err = parseDSN(c.dsn); err != nil {
+	if c.server, err = postgres.ParseDSN(c.dsn); err != nil {
 		return c, fmt.Errorf("%s: %w", fieldDSN, err)
 	}
 	if c.table, err = parseTable(table); err != nil {

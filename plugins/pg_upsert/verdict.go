@@ -1,14 +1,14 @@
 package pgupsert
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/postgres"
 )
 
 // verdict says what an error asks for.
@@ -54,36 +54,28 @@ func judge(err error) verdict {
 	if e, ok := errors.AsType[judged](err); ok {
 		return e.verdict
 	}
-	if e := pq.As(err); e != nil {
-		return judgeState(e.Code)
+	if e := pq.As(err); e != nil && valueRefused(e.Code) {
+		return refused
 	}
-	if errors.Is(err, pq.ErrSSLNotSupported) || errors.Is(err, pq.ErrSSLKeyHasWorldPermissions) ||
-		errors.Is(err, pq.ErrSSLKeyUnknownOwnership) || errors.Is(err, pq.ErrCouldNotDetectUsername) {
-		return fatal
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return fatal
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+	if postgres.Hopeless(err) {
 		return fatal
 	}
 	return passing
 }
 
-func judgeState(code pqerror.Code) verdict {
+// valueRefused tells whether a value is the cause of a server's error.
+func valueRefused(code pqerror.Code) bool {
 	if code == "P0001" { // a trigger of the table raised an exception
-		return refused
+		return true
 	}
 	switch code[:min(2, len(code))] {
 	case "22", "23", // data exception, integrity constraint violation
 		"21", // two spellings of one key in a statement: parted by bisect
 		"44", // check option of a view
 		"54": // a value that is too long for its index
-		return refused
-	case "0A", "28", "3D", "3F", "42": // not supported, authorization, no such database, no such schema, access rule
-		return fatal
+		return true
 	}
-	return passing
+	return false
 }
 
 // taken tells that a key is stored already.
@@ -92,21 +84,10 @@ func taken(err error) bool {
 	return e != nil && e.Code == "23505" // unique_violation
 }
 
-// describe is an error in one line, with the detail that Postgres gives and its
-// SQLSTATE. It never holds a password: Postgres and lib/pq do not repeat it.
+// describe is an error in one line, its own where it has one.
 func describe(err error) string {
-	s := strings.TrimPrefix(err.Error(), "pq: ")
 	if _, ok := errors.AsType[told](err); ok {
-		return s
+		return strings.TrimPrefix(err.Error(), "pq: ")
 	}
-	if e := pq.As(err); e != nil {
-		s = e.Message
-		if e.Detail != "" {
-			s += ": " + e.Detail
-		}
-		s += " (SQLSTATE " + string(e.Code) + ")"
-	} else if errors.Is(err, pq.ErrSSLNotSupported) {
-		s = "the server does not speak TLS: add sslmode=disable to the dsn"
-	}
-	return strings.Join(strings.Fields(s), " ")
+	return postgres.Describe(err)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/postgres"
 )
 
 // writer is the output apart from Benthos's interface: it owns the connections,
@@ -70,7 +71,7 @@ func (w *writer) open(ctx context.Context) error {
 		w.refresh()
 	}
 	if err := w.db.PingContext(ctx); err != nil {
-		return told{fmt.Sprintf("Postgres at %s: %s", address(w.cfg.server), describe(err)), err}
+		return told{fmt.Sprintf("Postgres at %s: %s", postgres.Address(w.cfg.server), describe(err)), err}
 	}
 	p, err := w.check(ctx)
 	if err != nil {

@@ -20,7 +20,7 @@ type origin struct{ stream, topic string }
 func (p *pipeline) end(name string) []string {
 	p.Helper()
 	env := append([]string{"TIDEMARK_STATE_DIR=" + p.stateDir(name)}, p.faults...)
-	r := p.succeeds(p.start(env, "consume", "--stop-at-end"))
+	r := p.succeeds(p.start(env, "consume", "--stop-at-end", "--streams", p.streams))
 	return slices.Concat(p.rowDifferences(), p.letterDifferences(), p.accountErrors(r.Stdout))
 }
 

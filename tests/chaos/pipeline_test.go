@@ -28,13 +28,14 @@ const tick = 50 * time.Millisecond
 // work on them.
 type pipeline struct {
 	testing.TB
-	kafka  *kit.Broker
-	pg     *kit.Database
-	admin  *kadm.Client
-	dice   *rand.Rand
-	binary string
-	dir    string   // for state folders and other files
-	faults []string // variables that break promises in every consumer
+	kafka   *kit.Broker
+	pg      *kit.Database
+	admin   *kadm.Client
+	dice    *rand.Rand
+	binary  string
+	dir     string   // for state folders and other files
+	streams string   // the folder of the streams that run
+	faults  []string // variables that break promises in every consumer
 
 	events    []golden.Event   // that are produced and count, copies left out
 	copies    bool             // some are produced twice, soon after each other
@@ -51,6 +52,7 @@ func newPipeline(t testing.TB, partitions int) *pipeline {
 		TB: t, dice: dice(t), binary: kit.TaggedBinary(t, "chaos"), dir: t.TempDir(),
 		kafka: kit.Kafka(t), pg: kit.Postgres(t),
 	}
+	p.streams = kit.StreamFolder(t, "funnel", "gmv", "payments", "dead_letters")
 	t.Cleanup(p.showLogs)
 	p.admin = kadm.NewClient(p.kafka.Client(t))
 	p.kafka.Reset(t, 0)
@@ -144,7 +146,7 @@ func (p *pipeline) stateDir(name string) string { return filepath.Join(p.dir, na
 // consume starts a consumer on the state folder of that name.
 func (p *pipeline) consume(name string, env ...string) *consumer {
 	p.Helper()
-	return p.consumeStreams(name, filepath.Join("streams", "analytics"), env...)
+	return p.consumeStreams(name, p.streams, env...)
 }
 
 // consumeStreams starts a consumer of the streams in a folder.

@@ -75,7 +75,7 @@ func TestChangelogDeletedWhileRowsRemain(t *testing.T) {
 				t.Fatal(err)
 			}
 			group(p)
-			r := p.start([]string{"TIDEMARK_STATE_DIR=" + p.stateDir("a")}, "consume", "--stop-at-end").Wait(t, patience)
+			r := p.start([]string{"TIDEMARK_STATE_DIR=" + p.stateDir("a")}, "consume", "--stop-at-end", "--streams", p.streams).Wait(t, patience)
 			if r.Code == 0 {
 				t.Error("exit code 0")
 			}

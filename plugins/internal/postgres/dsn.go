@@ -1,4 +1,6 @@
-package pgupsert
+// Package postgres is what the components for Postgres share: connection strings and
+// what an error asks for.
+package postgres
 
 import (
 	"errors"
@@ -20,10 +22,10 @@ const (
 
 var wrongSetting = regexp.MustCompile(`wrong value for "?([$\w]+)`)
 
-// parseDSN reads a connection string, a URL or key=value pairs. The error does
+// ParseDSN reads a connection string, a URL or key=value pairs. The error does
 // not repeat any of it: a misplaced character makes part of a password look like
 // a host, a port or a key.
-func parseDSN(dsn string) (pq.Config, error) {
+func ParseDSN(dsn string) (pq.Config, error) {
 	if strings.TrimSpace(dsn) == "" {
 		return pq.Config{}, errors.New("it is empty")
 	}
@@ -44,8 +46,8 @@ func parseDSN(dsn string) (pq.Config, error) {
 	return cfg, nil
 }
 
-// address names the server and the database, without user and password.
-func address(cfg pq.Config) string {
+// Address names the server and the database, without user and password.
+func Address(cfg pq.Config) string {
 	server := cfg.Host
 	if cfg.Hostaddr.IsValid() {
 		server = cfg.Hostaddr.String()

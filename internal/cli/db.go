@@ -29,6 +29,7 @@ func dbCommand() *ucli.Command {
 			showCommand("alerts", "Show the alerts of the last hour of data", pg.Alerts),
 			truncateCommand(),
 			cleanupCommand(),
+			forecastReportCommand(),
 		},
 	}
 }

@@ -1,9 +1,6 @@
 package forecast
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // Backtest says how models are tried on a history: forecasts are made from origins in
 // its last part, from what was known then (rolling origin: Tashman, "Out-of-sample tests
@@ -44,6 +41,7 @@ type outcome struct {
 // rolling is a fitted model's forecasts of one history from many origins.
 type rolling struct {
 	backtest Backtest
+	plain    bool
 	horizon  int
 	paths    map[int][]float64 // by origin
 	sorted   []outcome         // of the backtest's origins, by forecast
@@ -52,7 +50,7 @@ type rolling struct {
 // roll forecasts from the origins of the backtest since start, and from further ones,
 // not before start.
 func (b Backtest) roll(history []float64, f Fitted, horizon, start int, further ...int) rolling {
-	r := rolling{backtest: b, horizon: horizon, paths: map[int][]float64{}}
+	r := rolling{backtest: b, plain: f.Plain(), horizon: horizon, paths: map[int][]float64{}}
 	grid := b.origins(start, len(history))
 	all := append(slices.Clone(grid), further...)
 	slices.Sort(all)
@@ -89,7 +87,7 @@ func (r rolling) calibrationAt(start, origin int) *calibration {
 			known = append(known, o)
 		}
 	}
-	return newCalibration(known, origin, r.horizon, float64(r.backtest.Period)/2)
+	return newCalibration(known, r.plain, origin, r.horizon, float64(r.backtest.Period)/2)
 }
 
 // points are the forecast from an origin as of then: a backtest of the history before it
@@ -104,7 +102,8 @@ func (r rolling) points(origin int) []Point {
 }
 
 // loss is the mean pinball loss over the scored origins. Each is calibrated by the
-// origins before it, as far as their targets were known at it. It is NaN where there are none.
+// origins before it, as far as their targets were known at it. It is 0 where
+// there are none.
 func (r rolling) loss(history []float64, start int) float64 {
 	origins := r.backtest.origins(start, len(history))
 	first := len(origins) / 3
@@ -122,8 +121,5 @@ func (r rolling) loss(history []float64, start int) float64 {
 			count++
 		}
 	}
-	if count == 0 {
-		return math.NaN()
-	}
-	return sum / float64(count)
+	return sum / float64(max(1, count))
 }

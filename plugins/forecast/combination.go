@@ -26,6 +26,8 @@ func (combination) compose(parts []Fitted) Fitted { return fittedCombination{par
 
 type fittedCombination struct{ parts []Fitted }
 
+func (fittedCombination) Plain() bool { return false }
+
 func (f fittedCombination) Forecast(history []float64, origins []int) [][]float64 {
 	mean := make([][]float64, len(origins))
 	for _, part := range f.parts {

@@ -1,9 +1,7 @@
 package forecast
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"sort"
 )
 
@@ -16,9 +14,10 @@ import (
 // newer ones count more, as the series may drift (Barber and others, "Conformal
 // prediction beyond exchangeability", Annals of Statistics 51, 2023).
 //
-// The score is actual / (forecast + offset): it has no negative values to offer, and the
+// The score is actual / (forecast + offset): it leads to no negative value, and the
 // offset lets a forecast of zero have an interval.
 type calibration struct {
+	plain  bool
 	offset float64
 	bands  [][]scored // by horizon, each sorted by forecast
 	bandOf []int      // of each step ahead
@@ -32,14 +31,17 @@ const (
 	// neighbours is how many outcomes a distribution is made of, at most and where there
 	// are so many: they have to show 2.5 % at either end.
 	neighbours = 400
+	// reach is how far forecasts may be apart, as the logarithm of their ratio, for an
+	// outcome to keep half its weight: where outcomes are few, the nearest are not near.
+	reach = .5
 	// offsetShare is the offset as a share of the mean of all outcomes.
 	offsetShare = .05
 )
 
 // newCalibration learns from outcomes, sorted by forecast, whose actual values are known
 // at time now. An outcome loses half its weight in halfLife steps.
-func newCalibration(outcomes []outcome, now, horizon int, halfLife float64) *calibration {
-	c := &calibration{bandOf: make([]int, horizon)}
+func newCalibration(outcomes []outcome, plain bool, now, horizon int, halfLife float64) *calibration {
+	c := &calibration{plain: plain, bandOf: make([]int, horizon)}
 	// A band reaches to twice its first horizon: 1, 2-3, 4-7, …
 	for h := range c.bandOf {
 		c.bandOf[h] = int(math.Log2(float64(h + 1)))
@@ -54,7 +56,10 @@ func newCalibration(outcomes []outcome, now, horizon int, halfLife float64) *cal
 	}
 	for _, o := range outcomes {
 		s := scored{forecast: o.forecast, weight: math.Exp2(float64(o.target-now) / halfLife)}
-		if o.actual > 0 {
+		switch {
+		case plain:
+			s.score = o.actual - o.forecast
+		case o.actual > 0:
 			s.score = o.actual / (o.forecast + c.offset)
 		}
 		c.bands[c.bandOf[o.ahead]] = append(c.bands[c.bandOf[o.ahead]], s)
@@ -70,24 +75,27 @@ func (c *calibration) distribution(ahead int, forecast float64) distribution {
 		b--
 		band = c.bands[b]
 	}
+	if c.plain {
+		d := newDistribution(forecast, len(band))
+		for _, s := range band {
+			d.add(max(0, forecast+s.score), s.weight)
+		}
+		d.sort()
+		d.mean, d.central = forecast, true
+		return d
+	}
 	at := sort.Search(len(band), func(i int) bool { return band[i].forecast >= forecast })
 	k := min(neighbours, len(band))
 	from := min(max(0, at-k/2), len(band)-k)
-	d := distribution{scale: forecast + c.offset, scores: slices.Clone(band[from : from+k])}
-	slices.SortFunc(d.scores, func(a, b scored) int {
-		if c := cmp.Compare(a.score, b.score); c != 0 {
-			return c
+	d := newDistribution(forecast, k)
+	for _, s := range band[from : from+k] {
+		weight := s.weight
+		far := math.Log((s.forecast+c.offset)/(forecast+c.offset)) / reach
+		if !math.IsNaN(far) { // nothing was ever sold, nor forecast: all are alike
+			weight /= 1 + far*far*far*far
 		}
-		return cmp.Compare(a.weight, b.weight)
-	})
-	for _, s := range d.scores {
-		d.total += s.weight
-		d.mean += s.weight * s.score
+		d.add(s.score*(forecast+c.offset), weight)
 	}
-	if d.total > 0 {
-		d.mean *= d.scale / d.total
-	} else {
-		d.mean = forecast
-	}
+	d.sort()
 	return d
 }

@@ -1,38 +1,67 @@
 package forecast
 
-// distribution is a weighted sample of scores, sorted, times a scale.
+import (
+	"cmp"
+	"slices"
+)
+
+// distribution is a weighted sample of values that are not negative.
 type distribution struct {
-	scale, total, mean float64
-	scores             []scored
+	mean    float64
+	sample  []weighted // sorted
+	total   float64
+	without float64 // the value where there is no sample
+	central bool    // intervals leave as much out below as above, zeros or not
 }
 
-// quantile returns the smallest value that at least the share p of the sample does not
-// exceed. Without a sample it is the scale.
-func (d distribution) quantile(p float64) float64 {
-	if len(d.scores) == 0 {
-		return d.scale
+type weighted struct{ value, weight float64 }
+
+func newDistribution(without float64, size int) distribution {
+	return distribution{without: without, sample: make([]weighted, 0, size)}
+}
+
+func (d *distribution) add(value, weight float64) {
+	d.sample = append(d.sample, weighted{value, weight})
+	d.total += weight
+}
+
+// sort completes the distribution.
+func (d *distribution) sort() {
+	slices.SortFunc(d.sample, func(a, b weighted) int {
+		if c := cmp.Compare(a.value, b.value); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.weight, b.weight)
+	})
+	if d.total == 0 {
+		d.sample = append(d.sample[:0], weighted{d.without, 1})
+		d.total = 1
 	}
+	for _, s := range d.sample {
+		d.mean += s.value * (s.weight / d.total)
+	}
+}
+
+// quantile returns the smallest value that at least the share p of the sample does not exceed.
+func (d distribution) quantile(p float64) float64 {
 	var sum float64
-	for _, s := range d.scores {
+	for _, s := range d.sample {
 		sum += s.weight
 		if sum >= p*d.total*(1-1e-12) {
-			return s.score * d.scale
+			return s.value
 		}
 	}
-	return d.scores[len(d.scores)-1].score * d.scale
+	return d.sample[len(d.sample)-1].value
 }
 
 // zero is the share of the sample that is 0.
 func (d distribution) zero() float64 {
 	var sum float64
-	for _, s := range d.scores {
-		if s.score > 0 {
+	for _, s := range d.sample {
+		if s.value > 0 {
 			break
 		}
 		sum += s.weight
-	}
-	if d.total == 0 {
-		return 0
 	}
 	return sum / d.total
 }
@@ -42,7 +71,7 @@ func (d distribution) zero() float64 {
 // lies above.
 func (d distribution) interval(coverage float64) (lower, upper float64) {
 	tail := (1 - coverage) / 2
-	if d.zero() > tail {
+	if !d.central && d.zero() > tail {
 		return 0, d.quantile(coverage)
 	}
 	return d.quantile(tail), d.quantile(1 - tail)

@@ -6,7 +6,7 @@
 // history gives the same forecast: there is no clock and no chance in it.
 package forecast
 
-import "math"
+import "slices"
 
 // Config says what to forecast and how.
 type Config struct {
@@ -38,7 +38,8 @@ type Trial struct {
 func (c Config) Least() int { return 2 * c.Periods[0] }
 
 // Choose tries the models on a history and returns the trial with the least loss, and
-// all of them. There is none where the history is too short for any model.
+// all of them. Where the history is too short for every one of them, seasonal naive
+// stands in; it is too short for that one, too, and there is no trial, below Least.
 func (c Config) Choose(history []float64) (best Trial, all []Trial) {
 	n := len(history)
 	if n < c.Least() {
@@ -46,15 +47,13 @@ func (c Config) Choose(history []float64) (best Trial, all []Trial) {
 	}
 	start := c.Backtest.start(n)
 	fits := fits{history: history[:start], shape: c.Shape, known: map[string]Fitted{}}
-	for _, m := range c.Models {
-		if m.Least(c.Periods) > start {
-			continue
-		}
+	models := slices.DeleteFunc(slices.Clone(c.Models), func(m Model) bool { return m.Least(c.Periods) > start })
+	if len(models) == 0 {
+		models = []Model{naive{}}
+	}
+	for _, m := range models {
 		f := fits.of(m)
 		loss := c.Backtest.roll(history, f, c.Horizon, start).loss(history, start)
-		if math.IsNaN(loss) {
-			continue
-		}
 		all = append(all, Trial{m, f, loss})
 		if best.Model == nil || loss < best.Loss {
 			best = all[len(all)-1]

@@ -71,6 +71,8 @@ type fittedHarmonic struct {
 	coefficients []float64
 }
 
+func (fittedHarmonic) Plain() bool { return false }
+
 func (f fittedHarmonic) Forecast(history []float64, origins []int) [][]float64 {
 	levels := newLevels(history, f.shape.Periods)
 	row := make([]float64, f.width())

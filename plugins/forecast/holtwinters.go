@@ -76,6 +76,8 @@ type fittedWinters struct {
 	smoothing smoothing
 }
 
+func (fittedWinters) Plain() bool { return false }
+
 func (f fittedWinters) Forecast(history []float64, origins []int) [][]float64 {
 	if len(origins) == 0 {
 		return nil

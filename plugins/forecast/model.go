@@ -21,6 +21,10 @@ type Fitted interface {
 	// len(history). A forecast depends on history[:origin] only. All are finite and not
 	// negative where the history is.
 	Forecast(history []float64, origins []int) [][]float64
+	// Plain says that the forecast is to stay as it is, with the errors of the backtest
+	// added for its intervals: the textbook's way. Otherwise it is moved to the mean of
+	// what forecasts like it came to.
+	Plain() bool
 }
 
 // Shape is what a model has to know of a series.

@@ -117,7 +117,7 @@ pipeline:
 			service.NewIntField(fieldScored).
 				Description("How many origins are scored, to choose the model. More take more time.").
 				LintRule(`root = if this.number().catch(1) < 1 { [ "scored: must be at least 1" ] }`).
-				Default(100),
+				Default(60),
 		).
 			Description("How models are tried.").
 			Advanced()).

@@ -64,6 +64,8 @@ type fittedProfile struct {
 	parameters profileParameters
 }
 
+func (fittedProfile) Plain() bool { return false }
+
 func (f fittedProfile) Forecast(history []float64, origins []int) [][]float64 {
 	out := make([][]float64, len(origins))
 	s := newProfileState(f.shape.Periods, f.parameters)

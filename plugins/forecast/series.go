@@ -83,3 +83,19 @@ func (s Series) aligned(period int) Series {
 	}
 	return s.From(int(positiveModulo(-int64(s.number(0)), int64(period))))
 }
+
+// Origins spreads n origins evenly over the indexes from one time until another whose
+// forecasts of a horizon end within the series. There are fewer where there is no room.
+func (s Series) Origins(from, until time.Time, n, horizon int) []int {
+	index := func(t time.Time) int {
+		return int(min(max(0, t.Sub(s.Start)+s.Step-1), s.Step*time.Duration(len(s.Values))) / s.Step)
+	}
+	first, last := index(from), min(index(until), len(s.Values)-horizon+1)
+	var all []int
+	for i := range n {
+		if o := first + i*(last-first)/n; o < last && (i == 0 || o > all[len(all)-1]) {
+			all = append(all, o)
+		}
+	}
+	return all
+}

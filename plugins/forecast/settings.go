@@ -34,7 +34,7 @@ type Settings struct {
 func DefaultSettings() Settings {
 	s := Settings{
 		Step: time.Hour, Horizon: 24, Seasons: []time.Duration{day, 7 * day},
-		Period: 120 * day, Stride: 7 * time.Hour, Scored: 100, ReselectEvery: 28 * day, MaxHistory: 730 * day,
+		Period: 120 * day, Stride: 7 * time.Hour, Scored: 60, ReselectEvery: 28 * day, MaxHistory: 730 * day,
 	}
 	for _, m := range Models() {
 		s.Models = append(s.Models, m.Name())

@@ -59,7 +59,7 @@ func newCalibration(outcomes []outcome, plain bool, now, horizon int, halfLife f
 		switch {
 		case plain:
 			s.score = o.actual - o.forecast
-		case o.actual > 0:
+		case o.forecast+c.offset > 0: // otherwise all outcomes are zeros
 			s.score = o.actual / (o.forecast + c.offset)
 		}
 		c.bands[c.bandOf[o.ahead]] = append(c.bands[c.bandOf[o.ahead]], s)

@@ -43,15 +43,15 @@ func (f *Forecaster) Series(observations []Observation) Series {
 // model depends on the history up to the last multiple of the time that it holds.
 func (f *Forecaster) Forecast(s Series) (Result, bool) {
 	n := len(s.Values)
+	if n < f.Least() {
+		return Result{}, false
+	}
 	chosenAt := n - s.number(n)%f.reselect
 	// While the history is young, a choice made by less than half of it is worth little.
 	if chosenAt < max(f.Least(), (n+1)/2) {
 		chosenAt = n
 	}
 	choice := f.choice(s.Values[:chosenAt])
-	if choice.Model == nil {
-		return Result{}, false
-	}
 	return Result{
 		MadeAt: s.End(), Step: s.Step, Model: choice.Model.Name(),
 		Points: f.Config.Forecast(s.Values, choice.Fitted),

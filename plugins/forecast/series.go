@@ -15,6 +15,10 @@ type Observation struct {
 // largestAmount is that of an observation: sums of many are exact to the cent.
 const largestAmount = 1e12
 
+// smallestAmount is the least that counts as more than nothing: far below a cent, and far
+// above the numbers that lose their digits.
+const smallestAmount = 1e-6
+
 // Check says what makes the observation none of a series: the amount has to be between 0
 // and a million millions, and the time in the years from 1700 to 2200.
 func (o Observation) Check() error {
@@ -50,6 +54,11 @@ func NewSeries(step time.Duration, most int, observations []Observation) Series 
 	for _, o := range observations {
 		if !o.Time.Before(first) {
 			s.Values[o.Time.Sub(first)/step] += o.Value
+		}
+	}
+	for i, v := range s.Values {
+		if v < smallestAmount {
+			s.Values[i] = 0
 		}
 	}
 	return s

@@ -113,7 +113,7 @@ func (p *pipeline) forecastFrom(madeAt time.Time) {
 func TestForecast(t *testing.T) {
 	p := newPipeline(t, 3)
 	dir := filepath.Join(kit.Scratch(t), "forecast")
-	kit.MustRun(t, kit.Command{Args: []string{"generate", "--orders", "20000", "--seed", "3", "--out", dir}}, patience)
+	kit.MustRun(t, kit.Command{Args: []string{"generate", "--orders", "8000", "--seed", "3", "--out", dir}}, patience)
 
 	// Nothing is known: followers end, and there is no forecast.
 	p.consume()
@@ -121,7 +121,7 @@ func TestForecast(t *testing.T) {
 		t.Fatalf("%d forecasts of nothing", len(got))
 	}
 
-	const until = 15000
+	const until = 6000
 	p.produce(dir, "--limit", fmt.Sprint(until))
 	p.consume()
 	some, _ := read(t, dir, until)

@@ -172,7 +172,7 @@ func (d *demo) data(context.Context) error {
 		return nil
 	}
 	d.dataset = filepath.Join(d.dir, "dataset")
-	sum, err := generate.Write(d.dataset, generate.Options{Orders: d.c.Int(ordersName), Seed: d.c.Uint64(seedName)})
+	sum, err := generate.Write(d.dataset, generate.Options{Orders: d.c.Int(ordersName), Seed: d.c.Uint64(seedName), Incidents: 2})
 	if errors.Is(err, generate.ErrExists) && d.c.String(keepName) != "" {
 		d.say("using the orders in %s", d.dataset)
 		return nil

@@ -19,13 +19,18 @@ func generateCommand() *ucli.Command {
 	return &ucli.Command{
 		Name:  "generate",
 		Usage: "Write Olist-shaped CSV files",
-		Description: `Writes orders, items and payments with the columns and the proportions of the
-Olist e-commerce dataset. The same seed and number of orders give the same files.
+		Description: `Writes the nine files of the Olist e-commerce dataset, with its columns and its
+proportions, but none of its rows: orders with their items, payments and reviews,
+customers, products, sellers, places and names of categories. Orders are spread over
+days and hours as counts of real ones are. The same seed, number of orders and of
+incidents give the same files.
 
-   tidemark generate --orders 100000 --seed 7 --out ./dataset`,
+   tidemark generate --orders 100000 --seed 7 --out ./dataset
+   tidemark generate --incidents 2      in two busy hours most payments fail`,
 		Flags: []ucli.Flag{
 			&ucli.IntFlag{Name: "orders", Value: 20_000, Usage: "number of orders"},
 			&ucli.Uint64Flag{Name: "seed", Value: 1, Usage: "decides every value in the files"},
+			&ucli.IntFlag{Name: "incidents", Usage: "number of hours in which most payments fail, and orders are dropped"},
 			&ucli.StringFlag{Name: "out", Value: "./dataset", Usage: "folder of the files, made if need be"},
 			&ucli.BoolFlag{Name: "force", Usage: "replace files that exist"},
 		},
@@ -41,7 +46,7 @@ func runGenerate(c *ucli.Context) error {
 	defer stop()
 	orders, show := c.Int("orders"), generateProgress(c.App.ErrWriter)
 	sum, err := generate.Write(c.String("out"), generate.Options{
-		Orders: orders, Seed: c.Uint64("seed"), Force: c.Bool("force"),
+		Orders: orders, Seed: c.Uint64("seed"), Incidents: c.Int("incidents"), Force: c.Bool("force"),
 		Progress: func(done int) error {
 			show(done, orders)
 			return ctx.Err()
@@ -75,7 +80,7 @@ func generateProgress(w io.Writer) func(done, of int) {
 		}
 	}
 	return func(done, of int) {
-		if done < of && done%lineInterval == 0 {
+		if done > 0 && done < of && done%lineInterval == 0 {
 			fmt.Fprintf(w, "%d of %d orders\n", done, of)
 		}
 	}

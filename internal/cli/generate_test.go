@@ -18,6 +18,8 @@ func TestGenerate(t *testing.T) {
 		{"writes", "--orders 10", "wrote 10 orders, ", ""},
 		{"refuses", "--orders 10", "", "file exists: --force replaces it"},
 		{"replaces", "--orders 20 --seed 2 --force", "wrote 20 orders, ", ""},
+		{"incidents", "--orders 400 --incidents 2 --force", "; payments fail in the hour from 201", ""},
+		{"too many incidents", "--incidents 501 --force", "", "cannot generate 501 incidents: want 0 to 500"},
 		{"none", "--orders 0 --force", "", "at least 1"},
 		{"argument", "here", "", "takes no argument"},
 	} {

@@ -60,37 +60,13 @@ func id(r *rand.Rand) string {
 	return hex.EncodeToString(b[:])
 }
 
-// catalogue makes the products and sellers that orders name. An entry follows from
-// the seed and its number alone, so none is kept in memory.
-type catalogue struct {
-	p                 *profile
-	seed              uint64
-	products, sellers int
-	endings           choice[int64]
-}
-
-// product is an article with its price in cents.
-type product struct {
-	id, seller string
-	price      int64
-}
-
-// Numbers that set the random sequences of the catalogue apart from each other.
-const (
-	productSequence = 0x70726f64 << 32
-	sellerSequence  = 0x73656c6c << 32
-)
-
-func (c catalogue) draw(r *rand.Rand) product {
-	number := popular(r, c.products, c.p.popularity)
-	own := rand.New(rand.NewPCG(c.seed, productSequence+uint64(number)))
-	p := product{id: id(own), price: cents(quantile(c.p.price, own.Float64()))}
-	if e := c.endings.draw(own); e != anyEnding {
-		p.price = p.price/100*100 + e
+// pick draws one of many rows by a weight of theirs.
+func pick[T any](rows []T, weight func(T) int) choice[T] {
+	var table []weighted[T]
+	for _, row := range rows {
+		table = append(table, weighted[T]{row, float64(weight(row))})
 	}
-	seller := popular(own, c.sellers, c.p.popularity)
-	p.seller = id(rand.New(rand.NewPCG(c.seed, sellerSequence+uint64(seller))))
-	return p
+	return choose(table)
 }
 
 // popular draws a number below n; with an exponent above 1, low ones more often.

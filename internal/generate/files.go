@@ -13,13 +13,20 @@ import (
 
 // The files of a dataset.
 const (
-	OrdersFile   = "olist_orders_dataset.csv"
-	ItemsFile    = "olist_order_items_dataset.csv"
-	PaymentsFile = "olist_order_payments_dataset.csv"
+	OrdersFile       = "olist_orders_dataset.csv"
+	ItemsFile        = "olist_order_items_dataset.csv"
+	PaymentsFile     = "olist_order_payments_dataset.csv"
+	CustomersFile    = "olist_customers_dataset.csv"
+	ReviewsFile      = "olist_order_reviews_dataset.csv"
+	ProductsFile     = "olist_products_dataset.csv"
+	SellersFile      = "olist_sellers_dataset.csv"
+	GeolocationFile  = "olist_geolocation_dataset.csv"
+	TranslationsFile = "product_category_name_translation.csv"
 )
 
-// header returns the columns of a file, in their order.
-func header(file string) []string {
+// columns returns the columns of a file, in their order and, as the real ones have
+// it, in their spelling.
+func columns(file string) []string {
 	switch file {
 	case OrdersFile:
 		return []string{
@@ -30,21 +37,46 @@ func header(file string) []string {
 		return []string{
 			"order_id", "order_item_id", "product_id", "seller_id", "shipping_limit_date", "price", "freight_value",
 		}
-	default:
+	case PaymentsFile:
 		return []string{"order_id", "payment_sequential", "payment_type", "payment_installments", "payment_value"}
+	case CustomersFile:
+		return []string{"customer_id", "customer_unique_id", "customer_zip_code_prefix", "customer_city", "customer_state"}
+	case ReviewsFile:
+		return []string{
+			"review_id", "order_id", "review_score", "review_comment_title", "review_comment_message",
+			"review_creation_date", "review_answer_timestamp",
+		}
+	case ProductsFile:
+		return []string{
+			"product_id", "product_category_name", "product_name_lenght", "product_description_lenght", "product_photos_qty",
+			"product_weight_g", "product_length_cm", "product_height_cm", "product_width_cm",
+		}
+	case SellersFile:
+		return []string{"seller_id", "seller_zip_code_prefix", "seller_city", "seller_state"}
+	case GeolocationFile:
+		return []string{
+			"geolocation_zip_code_prefix", "geolocation_lat", "geolocation_lng", "geolocation_city", "geolocation_state",
+		}
+	default:
+		return []string{byteOrderMark + "product_category_name", "product_category_name_english"}
 	}
 }
 
-// files are the three files in the making. Each is written under a name of its
-// own and renamed at the end, so that a broken run leaves nothing that looks whole.
+// byteOrderMark begins the translations, as in the real data.
+const byteOrderMark = "\ufeff"
+
+// files are the files in the making. Each is written under a name of its own and
+// renamed at the end, so that a broken run leaves nothing that looks whole.
 type files struct {
-	orders, items, payments file
+	orders, items, payments, customers, reviews  file
+	products, sellers, geolocation, translations file
 }
 
 type file struct {
 	path string
 	f    *os.File
 	w    *csv.Writer
+	rows int // without the header
 }
 
 func create(dir string, force bool) (*files, error) {
@@ -63,7 +95,7 @@ func create(dir string, force bool) (*files, error) {
 		}
 	}
 	for _, to := range out.all() {
-		if err := to.target.open(header(to.name)); err != nil {
+		if err := to.target.open(columns(to.name)); err != nil {
 			out.discard()
 			return nil, err
 		}
@@ -77,7 +109,11 @@ type namedFile struct {
 }
 
 func (o *files) all() []namedFile {
-	return []namedFile{{OrdersFile, &o.orders}, {ItemsFile, &o.items}, {PaymentsFile, &o.payments}}
+	return []namedFile{
+		{OrdersFile, &o.orders}, {ItemsFile, &o.items}, {PaymentsFile, &o.payments},
+		{CustomersFile, &o.customers}, {ReviewsFile, &o.reviews}, {ProductsFile, &o.products},
+		{SellersFile, &o.sellers}, {GeolocationFile, &o.geolocation}, {TranslationsFile, &o.translations},
+	}
 }
 
 func (f *file) open(header []string) error {
@@ -86,6 +122,7 @@ func (f *file) open(header []string) error {
 		return fmt.Errorf("make dataset file: %w", err)
 	}
 	f.w = csv.NewWriter(f.f)
+	f.rows = -1
 	return f.row(header...)
 }
 
@@ -93,11 +130,47 @@ func (f *file) row(fields ...string) error {
 	if err := f.w.Write(fields); err != nil {
 		return fmt.Errorf("write %s: %w", f.path, err)
 	}
+	f.rows++
+	return nil
+}
+
+// writeCatalogue writes the sellers, products and names of categories that orders
+// refer to. A product that nobody has bought is listed, too.
+func (o *files) writeCatalogue(c *catalogue, places *visited, progress func(orders int) error) error {
+	for number := range c.sellers {
+		row, at := c.sellerRow(number)
+		if err := o.sellers.row(row...); err != nil {
+			return err
+		}
+		places.add(at)
+	}
+	for number := range c.products {
+		if err := o.products.row(c.productRow(number)...); err != nil {
+			return err
+		}
+		if progress != nil && (number+1)%progressInterval == 0 {
+			if err := progress(0); err != nil {
+				return err
+			}
+		}
+	}
+	for _, named := range c.p.categories {
+		if named.english == "" {
+			continue
+		}
+		if err := o.translations.row(named.name, named.english); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // write appends the rows of an order.
-func (o *files) write(x order) error {
+func (o *files) write(x *order) error {
+	at := x.person.place
+	if err := o.customers.row(x.customer, x.person.id, at.code(), at.city, at.state); err != nil {
+		return err
+	}
 	err := o.orders.row(x.id, x.customer, x.status, stamp(x.placed), stamp(x.approved),
 		stamp(x.carrier), stamp(x.delivered), stamp(x.estimated))
 	if err != nil {
@@ -111,6 +184,12 @@ func (o *files) write(x order) error {
 	}
 	for _, p := range x.payments {
 		err := o.payments.row(x.id, strconv.Itoa(p.number), p.kind, strconv.Itoa(p.installments), amount(p.value))
+		if err != nil {
+			return err
+		}
+	}
+	for _, v := range x.reviews {
+		err := o.reviews.row(v.id, x.id, strconv.Itoa(v.score), v.title, v.message, stamp(v.created), stamp(v.answered))
 		if err != nil {
 			return err
 		}

@@ -3,9 +3,11 @@ package generate
 import (
 	"encoding/csv"
 	"errors"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -13,19 +15,54 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidemark-streams/tidemark/tests/kit"
 )
 
 // dataset holds generated rows by column name.
-type dataset struct{ orders, items, payments []map[string]string }
+type dataset struct {
+	orders, items, payments, customers, reviews  []map[string]string
+	products, sellers, geolocation, translations []map[string]string
+}
+
+// datasets are those that tests have asked for, as some of them ask for the same.
+var datasets = map[[3]int]struct {
+	dataset
+	Summary
+}{}
 
 func generated(t *testing.T, o Options) (dataset, Summary) {
 	t.Helper()
+	key := [3]int{o.Orders, int(o.Seed), o.Incidents}
+	if known, ok := datasets[key]; ok {
+		return known.dataset, known.Summary
+	}
 	dir := t.TempDir()
 	sum, err := Write(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dataset{rows(t, dir, OrdersFile), rows(t, dir, ItemsFile), rows(t, dir, PaymentsFile)}, sum
+	made := datasets[key]
+	made.Summary = sum
+	made.dataset = dataset{
+		rows(t, dir, OrdersFile), rows(t, dir, ItemsFile), rows(t, dir, PaymentsFile), rows(t, dir, CustomersFile), rows(t, dir, ReviewsFile),
+		rows(t, dir, ProductsFile), rows(t, dir, SellersFile), rows(t, dir, GeolocationFile), rows(t, dir, TranslationsFile),
+	}
+	datasets[key] = made
+	return made.dataset, made.Summary
+}
+
+// fileNames are the files of a dataset, and their first lines.
+var fileNames = map[string]string{
+	OrdersFile:       "order_id,customer_id,order_status,order_purchase_timestamp,order_approved_at,order_delivered_carrier_date,order_delivered_customer_date,order_estimated_delivery_date",
+	ItemsFile:        "order_id,order_item_id,product_id,seller_id,shipping_limit_date,price,freight_value",
+	PaymentsFile:     "order_id,payment_sequential,payment_type,payment_installments,payment_value",
+	CustomersFile:    "customer_id,customer_unique_id,customer_zip_code_prefix,customer_city,customer_state",
+	ReviewsFile:      "review_id,order_id,review_score,review_comment_title,review_comment_message,review_creation_date,review_answer_timestamp",
+	ProductsFile:     "product_id,product_category_name,product_name_lenght,product_description_lenght,product_photos_qty,product_weight_g,product_length_cm,product_height_cm,product_width_cm",
+	SellersFile:      "seller_id,seller_zip_code_prefix,seller_city,seller_state",
+	GeolocationFile:  "geolocation_zip_code_prefix,geolocation_lat,geolocation_lng,geolocation_city,geolocation_state",
+	TranslationsFile: "\ufeffproduct_category_name,product_category_name_english",
 }
 
 func rows(t *testing.T, dir, name string) []map[string]string {
@@ -39,11 +76,11 @@ func rows(t *testing.T, dir, name string) []map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []map[string]string
+	all := make([]map[string]string, 0, len(lines))
 	for _, line := range lines[1:] {
-		row := map[string]string{}
+		row := make(map[string]string, len(line))
 		for i, column := range lines[0] {
-			row[column] = line[i]
+			row[strings.TrimPrefix(column, "\ufeff")] = line[i]
 		}
 		all = append(all, row)
 	}
@@ -53,7 +90,7 @@ func rows(t *testing.T, dir, name string) []map[string]string {
 func contents(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
-	for _, name := range []string{OrdersFile, ItemsFile, PaymentsFile} {
+	for _, name := range slices.Sorted(maps.Keys(fileNames)) {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -85,17 +122,16 @@ func TestHeaders(t *testing.T) {
 	if _, err := Write(dir, Options{Orders: 1}); err != nil {
 		t.Fatal(err)
 	}
-	actual := os.Getenv("TIDEMARK_OLIST")
-	for name, want := range map[string]string{
-		OrdersFile:   "order_id,customer_id,order_status,order_purchase_timestamp,order_approved_at,order_delivered_carrier_date,order_delivered_customer_date,order_estimated_delivery_date",
-		ItemsFile:    "order_id,order_item_id,product_id,seller_id,shipping_limit_date,price,freight_value",
-		PaymentsFile: "order_id,payment_sequential,payment_type,payment_installments,payment_value",
-	} {
-		if actual != "" {
-			want = firstLine(t, filepath.Join(actual, name))
-		}
+	actual, found := kit.FindOlist(t)
+	for name, want := range fileNames {
 		if got := firstLine(t, filepath.Join(dir, name)); got != want {
 			t.Errorf("%s begins with\n%s, want\n%s", name, got, want)
+		}
+		if _, err := os.Stat(filepath.Join(actual, name)); !found || err != nil {
+			continue
+		}
+		if actual := firstLine(t, filepath.Join(actual, name)); actual != want {
+			t.Errorf("the real %s begins with\n%s, want\n%s", name, actual, want)
 		}
 	}
 }
@@ -107,12 +143,16 @@ func firstLine(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	line, _, _ := strings.Cut(string(b), "\n")
-	return strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
+	return strings.TrimSpace(line)
 }
 
 func TestReferencesAndForm(t *testing.T) {
 	d, sum := generated(t, Options{Orders: 3000, Seed: 3})
-	if got := (Summary{sum.Dir, len(d.orders), len(d.items), len(d.payments)}); got != sum {
+	got := Summary{
+		sum.Dir, len(d.orders), len(d.items), len(d.payments), len(d.customers), len(d.reviews),
+		len(d.products), len(d.sellers), len(d.geolocation), len(d.translations), sum.Incidents,
+	}
+	if !reflect.DeepEqual(got, sum) {
 		t.Errorf("the files hold %v, the summary says %v", got, sum)
 	}
 	hexID := regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -227,13 +267,13 @@ func TestProportions(t *testing.T) {
 	share("single instalment", cards, field("payment_installments", "1"), 1993.0/6255)
 	share("ten instalments", cards, field("payment_installments", "10"), 447.0/6255)
 
-	price, freight := column(t, d.items, "price"), column(t, d.items, "freight_value")
+	price, freight := numbers(t, d.items, "price"), numbers(t, d.items, "freight_value")
 	near("mean price", mean(price), 130.7, 9)
 	near("median price", price[len(price)/2], 78.9, 4)
 	near("99th percentile of price", price[len(price)*99/100], 899, 150)
 	near("mean freight", mean(freight), 20.6, .8)
 	near("median freight", freight[len(freight)/2], 16.3, .5)
-	near("mean payment", mean(column(t, d.payments, "payment_value")), 153.5, 15)
+	near("mean payment", mean(numbers(t, d.payments, "payment_value")), 153.5, 15)
 
 	for hour, count := range map[int]float64{4: 13, 12: 549, 21: 488} {
 		share("hour "+strconv.Itoa(hour), d.orders, func(o map[string]string) bool {
@@ -258,8 +298,8 @@ func approval(t *testing.T, o map[string]string) time.Duration {
 	return moment(t, o["order_approved_at"]).Sub(moment(t, o["order_purchase_timestamp"]))
 }
 
-// column returns the values of a column in ascending order.
-func column(t *testing.T, rows []map[string]string, name string) []float64 {
+// numbers returns the values of a column in ascending order.
+func numbers(t *testing.T, rows []map[string]string, name string) []float64 {
 	t.Helper()
 	var all []float64
 	for _, r := range rows {
@@ -283,7 +323,10 @@ func mean(values []float64) float64 {
 
 func TestPaymentsAddUpToTheBasket(t *testing.T) {
 	p := olist()
-	m := newMaker(&p, 1, 2000)
+	m, err := newMaker(&p, Options{Orders: 2000, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 2000 {
 		o := m.order()
 		if len(o.items) == 0 {
@@ -342,7 +385,7 @@ func TestRefusesToOverwrite(t *testing.T) {
 	if _, err := Write(dir, Options{Orders: 1, Force: true}); err != nil {
 		t.Error(err)
 	}
-	if b, _ := os.ReadFile(kept); string(b) == "mine" || len(names(t, dir)) != 3 {
+	if b, _ := os.ReadFile(kept); string(b) == "mine" || len(names(t, dir)) != len(fileNames) {
 		t.Errorf("the files were not replaced: %v", names(t, dir))
 	}
 }

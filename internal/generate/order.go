@@ -3,15 +3,19 @@ package generate
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/tidemark-streams/tidemark/internal/generate/calendar"
 )
 
-// order is one generated order with its items and payments.
+// order is one generated order with all that belongs to it.
 type order struct {
 	id, customer, status                 string
 	placed, approved, carrier, delivered time.Time // zero: never
 	estimated                            time.Time
+	person                               person
 	items                                []item
 	payments                             []payment
+	reviews                              []review
 }
 
 type item struct {
@@ -30,10 +34,13 @@ type payment struct {
 type maker struct {
 	p         *profile
 	r         *rand.Rand
+	made      int // orders so far
+	calendar  *calendar.Calendar
 	catalogue catalogue
+	persons   persons
+	reviewer  reviewer
+	incidents *incidents
 
-	days             choice[time.Time]
-	hours            choice[int]
 	outcomes         choice[outcome]
 	basket, parts    choice[int]
 	sole, unapproved choice[string]
@@ -41,65 +48,54 @@ type maker struct {
 	installments     map[string]choice[int]
 }
 
-func newMaker(p *profile, seed uint64, orders int) *maker {
+func newMaker(p *profile, o Options) (*maker, error) {
 	m := &maker{
-		p: p, r: rand.New(rand.NewPCG(seed, 0)),
-		days: choose(p.days()), outcomes: choose(p.outcomes),
-		basket: choose(p.itemsPerOrder), parts: choose(p.paymentsPerOrder),
+		p: p, r: rand.New(rand.NewPCG(o.Seed, 0)),
+		calendar: calendar.New(p.counts, o.Seed), catalogue: newCatalogue(p, o.Seed, o.Orders),
+		persons: newPersons(p, o.Seed), reviewer: newReviewer(p, o.Seed),
+		outcomes: choose(p.outcomes),
+		basket:   choose(p.itemsPerOrder), parts: choose(p.paymentsPerOrder),
 		sole: choose(p.soleType), unapproved: choose(p.unapprovedType), pair: choose(p.pairTypes), many: choose(p.manyTypes),
 		installments: map[string]choice[int]{},
 	}
-	hours := make([]weighted[int], len(p.hours))
-	for h, w := range p.hours {
-		hours[h] = weighted[int]{h, w}
-	}
-	m.hours = choose(hours)
 	for kind, table := range p.installments {
 		m.installments[kind] = choose(table)
 	}
-	m.catalogue = catalogue{
-		p: p, seed: seed, endings: choose(p.priceEndings),
-		products: max(1, int(p.productsPerItem*float64(orders))),
-		sellers:  max(1, int(p.sellersPerItem*float64(orders))),
-	}
-	return m
-}
-
-// days spreads the months over their days by weekday.
-func (p *profile) days() []weighted[time.Time] {
-	var all []weighted[time.Time]
-	for _, m := range p.months {
-		var month []weighted[time.Time]
-		total := 0.0
-		for d := time.Date(m.value.year, m.value.month, 1, 0, 0, 0, 0, time.UTC); d.Month() == m.value.month; d = d.AddDate(0, 0, 1) {
-			if d.Before(p.first) || d.After(p.last) {
-				continue
-			}
-			w := p.weekdays[d.Weekday()]
-			month, total = append(month, weighted[time.Time]{d, w}), total+w
-		}
-		for _, d := range month {
-			all = append(all, weighted[time.Time]{d.value, m.weight * d.weight / total})
-		}
-	}
-	return all
+	var err error
+	m.incidents, err = newIncidents(m.calendar, o.Incidents, o.Orders, o.Seed)
+	return m, err
 }
 
 func (m *maker) order() order {
 	way := m.outcomes.draw(m.r)
-	o := order{id: id(m.r), customer: id(m.r), status: way.status}
-	day := m.days.draw(m.r)
-	o.placed = day.Add(time.Duration(m.hours.draw(m.r))*time.Hour + time.Duration(m.r.IntN(3600))*time.Second)
-	o.estimated = day.AddDate(0, 0, int(quantile(m.p.estimatedDays, m.r.Float64())))
+	hour, failure := m.incidents.befall(m.made, m.calendar.Draw(m.r))
+	if failure != nil {
+		way = *failure
+	}
+	o := order{id: id(m.r), customer: id(m.r), status: way.status, person: m.persons.of(m.made)}
+	m.made++
+	o.placed = hour.Add(time.Duration(m.r.IntN(3600)) * time.Second)
+	o.estimated = hour.Truncate(24*time.Hour).AddDate(0, 0, int(quantile(m.p.estimatedDays, m.r.Float64())))
 
 	// The basket decides what is paid, even of orders whose items are not listed.
 	basket := m.items(o.placed)
-	o.payments = m.pay(total(basket), way.approved)
+	if failure != nil {
+		o.payments = []payment{m.payment(1, creditCard, total(basket))}
+	} else {
+		o.payments = m.pay(total(basket), way.approved)
+	}
 	if way.items {
 		o.items = basket
 	}
+	m.proceed(&o, way)
+	o.reviews = m.reviewer.review(&o)
+	return o
+}
+
+// proceed dates what becomes of an order after its purchase.
+func (m *maker) proceed(o *order, way outcome) {
 	if !way.approved {
-		return o
+		return
 	}
 	o.approved = o.placed
 	if m.r.Float64() >= m.p.approvalAtOnce {
@@ -111,7 +107,6 @@ func (m *maker) order() order {
 	if way.delivered {
 		o.delivered = m.after(o.carrier, m.p.deliveryHours, time.Hour)
 	}
-	return o
 }
 
 // after draws a delay in the given unit and returns t plus it, in whole seconds.

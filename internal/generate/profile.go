@@ -1,6 +1,6 @@
 package generate
 
-import "time"
+import "github.com/tidemark-streams/tidemark/internal/generate/calendar"
 
 // weighted is a value and how often it occurs, relative to the others of its table.
 type weighted[T any] struct {
@@ -20,10 +20,7 @@ type outcome struct {
 // profile holds the proportions that generated data follows. It is a value, so
 // that data of another shape needs another profile and no other code.
 type profile struct {
-	first, last time.Time        // days of the first and the last purchase, inclusive
-	months      []weighted[date] // purchases by month
-	weekdays    [7]float64       // purchases by weekday, Sunday first
-	hours       [24]float64      // purchases by hour of the day
+	counts *calendar.Counts // when orders are placed
 
 	outcomes         []weighted[outcome]
 	estimatedDays    []point // purchase to estimated delivery
@@ -47,12 +44,17 @@ type profile struct {
 	installments     map[string][]weighted[int]
 	freeVoucher      float64 // share of vouchers of value 0
 	lostFirst        float64 // share of sole payments that are numbered 2: the first is not in the files
-}
 
-// date is a month.
-type date struct {
-	year  int
-	month time.Month
+	persons    float64 // number of persons over that of orders: some come back
+	areas      []area
+	categories []category
+	measures   productMeasures
+	alike      float64 // share of products of which a measure has the rank of the weight
+	scores     scores
+	reviews    []weighted[int] // per order
+	titled     [6]float64      // share of reviews with a title, by score
+	commented  [6]float64      // and with a message
+	answer     []point         // hours from the review's creation to its answer
 }
 
 // anyEnding marks prices that end as they were drawn.
@@ -67,25 +69,11 @@ const (
 )
 
 // olist is the profile of a sample of the Olist dataset: counts for what is
-// counted, rounded quantiles for what is measured.
+// counted, rounded quantiles for what is measured. The larger tables are in
+// measured.go.
 func olist() profile {
 	return profile{
-		first: time.Date(2016, time.September, 4, 0, 0, 0, 0, time.UTC),
-		last:  time.Date(2018, time.October, 17, 0, 0, 0, 0, time.UTC),
-		months: []weighted[date]{
-			{date{2016, 9}, 3}, {date{2016, 10}, 69},
-			{date{2017, 1}, 90}, {date{2017, 2}, 220}, {date{2017, 3}, 268}, {date{2017, 4}, 206},
-			{date{2017, 5}, 327}, {date{2017, 6}, 262}, {date{2017, 7}, 354}, {date{2017, 8}, 381},
-			{date{2017, 9}, 349}, {date{2017, 10}, 387}, {date{2017, 11}, 674}, {date{2017, 12}, 459},
-			{date{2018, 1}, 580}, {date{2018, 2}, 537}, {date{2018, 3}, 599}, {date{2018, 4}, 527},
-			{date{2018, 5}, 475}, {date{2018, 6}, 385}, {date{2018, 7}, 474}, {date{2018, 8}, 489},
-			{date{2018, 9}, 16}, {date{2018, 10}, 4},
-		},
-		weekdays: [7]float64{957, 1347, 1274, 1245, 1231, 1169, 912},
-		hours: [24]float64{
-			194, 101, 38, 24, 13, 14, 47, 104, 212, 389, 542, 534,
-			549, 523, 510, 516, 544, 495, 499, 489, 530, 488, 457, 323,
-		},
+		counts: measuredCounts(),
 
 		outcomes: []weighted[outcome]{
 			{outcome{"delivered", true, true, true, true}, 5164},
@@ -181,5 +169,21 @@ func olist() profile {
 			},
 		},
 		freeVoucher: .002, lostFirst: .0007,
+
+		persons: measuredPersons, areas: measuredAreas(),
+		categories: measuredCategories(), measures: measuredProducts(), alike: .5,
+
+		// The sample has no reviews: these are rounded from what is published of all.
+		scores: scores{
+			onTime: []weighted[int]{{5, .62}, {4, .2}, {3, .08}, {2, .025}, {1, .075}},
+			late:   []weighted[int]{{5, .22}, {4, .11}, {3, .11}, {2, .08}, {1, .48}},
+			never:  []weighted[int]{{5, .14}, {4, .06}, {3, .08}, {2, .07}, {1, .65}},
+		},
+		reviews:   []weighted[int]{{0, .008}, {1, .986}, {2, .006}},
+		titled:    [6]float64{1: .17, 2: .16, 3: .11, 4: .1, 5: .105},
+		commented: [6]float64{1: .76, 2: .68, 3: .43, 4: .31, 5: .36},
+		answer: []point{
+			{0, 2}, {.1, 15}, {.25, 24}, {.5, 40}, {.75, 74}, {.9, 115}, {.99, 400}, {1, 5000},
+		},
 	}
 }

@@ -2,11 +2,15 @@ package e2e
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/tidemark-streams/tidemark/tests/kit"
 )
+
+// incidents is the line of canceled orders with two alerts or more.
+var incidents = regexp.MustCompile(`(?m)^\s*canceled( +[\d.]+){4} +([2-9]|\d\d+)$`)
 
 // The demo needs nothing and nobody: no server, no folder of the repository, no
 // privilege.
@@ -30,6 +34,9 @@ func TestDemo(t *testing.T) {
 			}, patience)
 			if !strings.Contains(r.Output(), "20,000") && !strings.Contains(r.Output(), "20000") {
 				t.Error("the demo does not show its 20,000 orders")
+			}
+			if !incidents.MatchString(r.Output()) {
+				t.Error("the demo does not show an alert for each of its two incidents")
 			}
 			left, err := os.ReadDir(home)
 			if err != nil {

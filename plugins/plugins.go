@@ -15,6 +15,7 @@ import (
 	_ "github.com/tidemark-streams/tidemark/plugins/avro_encode"
 	_ "github.com/tidemark-streams/tidemark/plugins/dedup"
 	_ "github.com/tidemark-streams/tidemark/plugins/fan_out"
+	_ "github.com/tidemark-streams/tidemark/plugins/forecast"
 	_ "github.com/tidemark-streams/tidemark/plugins/join"
 	_ "github.com/tidemark-streams/tidemark/plugins/kafka_events"
 	_ "github.com/tidemark-streams/tidemark/plugins/olist_csv"

@@ -110,7 +110,13 @@ func consume(c *ucli.Context) error {
 		return len(finished) == len(files), nil
 	}}
 	if len(files) > 0 {
-		args := append([]string{"tidemark", "streams", "-o", filepath.Join("configs", "tidemark.yaml")}, files...)
+		args := []string{"tidemark", "streams", "-o", filepath.Join("configs", "tidemark.yaml")}
+		if bounded && len(kinds.followers) > 0 {
+			// Benthos ends the process when the shutdown timeout of streams has passed, though
+			// they have ended long before: the followers would be cut off.
+			args = append(args, "--set", "shutdown_timeout=10m")
+		}
+		args = append(args, files...)
 		if code := run.do(c.Context, args); code != 0 {
 			return ucli.Exit("", code)
 		}

@@ -30,6 +30,7 @@ func dbCommand() *ucli.Command {
 			showCommand("alerts", "Show the alerts of the last hour of data, and those that are open or were resolved", pg.Alerts),
 			truncateCommand(),
 			cleanupCommand(),
+			forecastReportCommand(),
 		},
 	}
 }

@@ -8,10 +8,13 @@ import (
 // ledgerTable has a row for each task of a stream that has ever written.
 const ledgerTable = "tidemark_tasks"
 
+// salesTable is what forecasts are made of.
+const salesTable = "gmv_windows"
+
 // streamTables hold the rows of streams. The ledger comes first: each write holds
 // its row, so deleting it waits for those under way, and none can follow.
 var streamTables = []string{
-	ledgerTable, "funnel_windows", "drop_off_windows", "gmv_windows", "payment_windows",
+	ledgerTable, "funnel_windows", "drop_off_windows", salesTable, "payment_windows",
 	"category_windows", "seller_windows", "state_windows", "delivery_windows", "dead_letter_events",
 }
 
@@ -37,6 +40,17 @@ func deleteRows(ctx context.Context, db *sql.DB, stream string) (n int64, err er
 			return 0, err
 		}
 		n += deleted
+		if t == salesTable && deleted > 0 {
+			// Forecasts are of all sales together. Those made by rows that are gone, and come
+			// again, are made anew.
+			if result, err = tx.ExecContext(ctx, "delete from gmv_forecast"); err != nil {
+				return 0, err
+			}
+			if deleted, err = result.RowsAffected(); err != nil {
+				return 0, err
+			}
+			n += deleted
+		}
 	}
 	return n, tx.Commit()
 }

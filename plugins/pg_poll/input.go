@@ -153,7 +153,11 @@ func (in *input) due(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	timer := time.NewTimer(time.Until(in.begun.Add(in.config.interval)))
+	interval := in.config.interval
+	if in.config.stopAtEnd {
+		interval = min(interval, time.Second) // nothing new will come: only the rest is waited for
+	}
+	timer := time.NewTimer(time.Until(in.begun.Add(interval)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

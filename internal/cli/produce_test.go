@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/linkedin/goavro/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -210,22 +211,65 @@ func TestProduceInterrupted(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
+	now := time.UnixMilli(0)
+	half := progressState{done: 1000, total: 2000, verb: "sent", at: "2017-07-09T21:57:05Z", behind: 3 * time.Second}
 	var w bytes.Buffer
 	plain := progress{w: &w}
-	plain.show(1000, 2000, "sent", 2*time.Second)
-	if w.String() != "1,000 of 2,000 sent, 500/s\n" {
+	plain.show(now, half, 500)
+	if w.String() != "1,000 of 2,000 sent, at 2017-07-09T21:57:05Z, 500/s, 2s left, 3s behind\n" {
 		t.Errorf("%q", w.String())
 	}
 	w.Reset()
 	bar := progress{w: &w, terminal: true}
-	bar.show(0, 0, "sent", time.Second)
-	bar.show(1000, 2000, "sent", 2*time.Second)
+	bar.show(now, progressState{verb: "sent"}, 0)
+	bar.show(now, progressState{done: 1000, total: 2000, verb: "sent"}, 0)
 	if _, err := bar.Write([]byte("a log line\n")); err != nil {
 		t.Fatal(err)
 	}
-	want := clearLine + "[" + strings.Repeat("█", 15) + strings.Repeat("·", 15) + "]  50 %  1,000 of 2,000 sent, 500/s" + clearLine + "a log line\n"
+	want := clearLine + "[" + strings.Repeat("█", 15) + strings.Repeat("·", 15) + "]  50 %  1,000 of 2,000 sent, 0/s" + clearLine + "a log line\n"
 	if w.String() != want {
 		t.Errorf("%q", w.String())
+	}
+}
+
+// No line is as wide as its terminal, which would wrap it.
+func TestBarFits(t *testing.T) {
+	const text = " 50 %  1,000 of 2,000 sent"
+	for width := range 100 {
+		line := barText(width, 1, 2, text)
+		if n := utf8.RuneCountInString(line); n >= max(width, 1) || n > barWidth+len(text)+3 {
+			t.Errorf("width %d: %q", width, line)
+		}
+	}
+	if line := barText(80, 1, 2, text); !strings.HasSuffix(line, "] "+text) || !strings.HasPrefix(line, "["+strings.Repeat("█", barWidth/2)+"·") {
+		t.Error(line)
+	}
+}
+
+// The pace is that of the last ten seconds, whatever was before, and begins anew with another count.
+func TestPace(t *testing.T) {
+	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
+	p := newPace(at(0), progressState{})
+	if p.perSecond() != 0 {
+		t.Error(p.perSecond())
+	}
+	p.add(at(5), progressState{done: 1000, total: 9000, verb: "sent"}) // an earlier run's
+	for i := range 100 {
+		p.add(at(6+i), progressState{done: 1000 + 100*i, total: 9000, verb: "sent"})
+	}
+	if got := p.perSecond(); got != 100 || len(p.samples) > 12 {
+		t.Error(got, len(p.samples))
+	}
+	for i := range 12 { // a standstill
+		p.add(at(106+i), progressState{done: 10900, total: 9000, verb: "sent"})
+	}
+	if got := p.perSecond(); got != 0 {
+		t.Error(got)
+	}
+	p.add(at(120), progressState{done: 5, total: 9000, verb: "checked"})
+	p.add(at(121), progressState{done: 12, total: 9000, verb: "checked"})
+	if got := p.perSecond(); got != 7 || rateText(got) != "7.0" || rateText(1234.5) != "1,234" {
+		t.Error(got)
 	}
 }
 

@@ -59,7 +59,7 @@ const (
 
 // produceGC makes the collector run more often than by default: the dataset stays
 // in memory to the end, and as much garbage on top of it would serve nobody.
-const produceGC = 50
+const produceGC = 40
 
 // produceCommand replays the Olist files to Kafka.
 func produceCommand() *ucli.Command {

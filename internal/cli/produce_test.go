@@ -210,9 +210,98 @@ func TestProduceInterrupted(t *testing.T) {
 	}
 }
 
+// What was sent before an interruption is not sent again, and the account tells both runs.
+func TestProduceGoesOn(t *testing.T) {
+	_, client := fakeKafka(t)
+	addr := client.OptValue(kgo.SeedBrokers).([]string)
+	var out, errOut bytes.Buffer
+	if err := createTopics(context.Background(), client, keepAll(1, 1), &out); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		consumeOne(t, addr, olistcsv.TopicOrders)
+	}()
+	env := variables(addr[0], map[string]string{
+		"TIDEMARK_DATASET_DIR": dataset(t), "TIDEMARK_SPEED": "1", checkpointEnv: filepath.Join(t.TempDir(), "state", positionFile),
+	})
+	if err := produce(ctx, env, addr, &out, &errOut); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "interrupted after 4 of 6 records: the same command with --resume goes on there\nsent 4 records to ") {
+		t.Error(out.String())
+	}
+	out.Reset()
+	env["TIDEMARK_SPEED"], env[resumeEnv] = "max", "true"
+	if err := produce(context.Background(), env, addr, &out, &errOut); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"sent 2 records to " + addr[0], "/s), 6 with the runs before\n",
+		"  olist.orders                  1          2 in all\n",
+		"  olist.dead_letters            0          2 in all\n",
+		"sent events from 2017-07-09T22:00:00Z to 2017-07-09T22:10:13Z\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	env["TIDEMARK_LIMIT"] = "1"
+	if err := produce(context.Background(), env, addr, &out, &errOut); err == nil || !strings.Contains(err.Error(), "is of another replay (limit was 0 and is 1)") {
+		t.Error(err)
+	}
+	if errOut.Len() > 0 {
+		t.Error(errOut.String())
+	}
+}
+
+// One process has a position at a time. One that cannot keep its own says so and sends all
+// the same, unless it is to be resumed.
+func TestHoldPosition(t *testing.T) {
+	dir := t.TempDir()
+	var errOut bytes.Buffer
+	hold := func(path, resume string) (env map[string]string, release func() error, err error) {
+		env = map[string]string{checkpointEnv: path, resumeEnv: resume}
+		release, err = holdPosition(env, &errOut)
+		return env, release, err
+	}
+	path := filepath.Join(dir, "state", positionFile)
+	_, release, err := hold(path, "true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ path, said string }{
+		"locked":      {path, "the position " + path + " cannot be kept: another produce is running"},
+		"no folder":   {filepath.Join(path+".lock", positionFile), "cannot be kept: mkdir "},
+		"not kept at": {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errOut.Reset()
+			env, _, err := hold(tc.path, "false")
+			if err != nil || env[checkpointEnv] != "" || !strings.Contains(errOut.String(), tc.said) {
+				t.Error(err, errOut.String())
+			}
+			if _, _, err := hold(tc.path, "true"); (err == nil) != (tc.said == "") || err != nil && !strings.Contains(err.Error(), tc.said) {
+				t.Error(err)
+			}
+		})
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, release, err = hold(path, "true"); err != nil {
+		t.Fatal(err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestProgress(t *testing.T) {
 	now := time.UnixMilli(0)
-	half := progressState{done: 1000, total: 2000, verb: "sent", at: "2017-07-09T21:57:05Z", behind: 3 * time.Second}
+	half := progressState{done: 1000, total: 2000, verb: "sent", at: "2017-07-09T21:57:05Z", behind: func(time.Time) time.Duration { return 3 * time.Second }}
 	var w bytes.Buffer
 	plain := progress{w: &w}
 	plain.show(now, half, 500)

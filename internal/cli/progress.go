@@ -65,8 +65,8 @@ type progressState struct {
 	// left is how long the rest takes at a pace, and whether that is known; nil is the
 	// rest divided by the pace.
 	left func(now time.Time, perSecond float64) (time.Duration, bool)
-	// behind is how late it is.
-	behind time.Duration
+	// behind is how late it is; nil is never.
+	behind func(now time.Time) time.Duration
 }
 
 // run shows what state tells until ctx ends; then it takes the bar away.
@@ -107,8 +107,10 @@ func (s progressState) text(now time.Time, perSecond float64) string {
 	if known {
 		parts = append(parts, left.Round(time.Second).String()+" left")
 	}
-	if s.behind >= time.Second {
-		parts = append(parts, s.behind.Round(time.Second).String()+" behind")
+	if s.behind != nil {
+		if behind := s.behind(now); behind >= time.Second {
+			parts = append(parts, behind.Round(time.Second).String()+" behind")
+		}
 	}
 	return strings.Join(parts, ", ")
 }

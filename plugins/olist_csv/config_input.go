@@ -318,5 +318,5 @@ Every message is delivered at least once; one that the output refuses is sent ag
 stopped begins anew, with the same ids. When all is acknowledged the input ends. A missing file, or one without the right header,
 ends the stream with an error.
 
-The selected rows are kept in memory: for an order with an item and a payment, as the data has them, about 220 bytes, and half as
+The selected rows are kept in memory: for an order with an item and a payment, as the data has them, at most 280 bytes, and half as
 much again until the collector has run. A rejected row takes its text and about 200 bytes.`

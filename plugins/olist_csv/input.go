@@ -203,6 +203,9 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 			at = e.Time
 			in.next++
 		}
+		if i := in.nextSend(); i < in.data.Len() {
+			in.summary.paced(in.begun, in.pacer.Due(in.data.Due(i)))
+		}
 	}
 	sent := in.tracker.begin(tally)
 	return batch, func(_ context.Context, err error) error {
@@ -222,7 +225,6 @@ func (in *input) awaitNext(ctx context.Context) (elapsed time.Duration, err erro
 	due := in.pacer.Due(in.data.Due(in.nextSend()))
 	if in.begun.IsZero() {
 		in.begun = in.now()
-		in.summary.paced(in.begun, 0)
 	}
 	for {
 		elapsed = in.now().Sub(in.begun)
@@ -232,9 +234,6 @@ func (in *input) awaitNext(ctx context.Context) (elapsed time.Duration, err erro
 		if err := in.wait(ctx, due-elapsed); err != nil {
 			return 0, err
 		}
-	}
-	if in.config.speed > 0 {
-		in.summary.paced(in.begun, elapsed-due)
 	}
 	return elapsed, ctx.Err()
 }

@@ -55,7 +55,7 @@ func shaped(orders int) fstest.MapFS {
 
 // maxOrderBytes is what docs/events.md promises of what an order may keep in memory,
 // with its items, payments, customer and products.
-const maxOrderBytes = 250
+const maxOrderBytes = 280
 
 func TestMemoryOfADataset(t *testing.T) {
 	const orders = 20_000

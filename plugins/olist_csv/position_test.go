@@ -331,10 +331,10 @@ func TestAccountTellsWhatIsLeft(t *testing.T) {
 		{Account{Total: 10, Tally: tally}, 0, "0s true"},
 		{Account{Total: 110, Tally: tally, Earlier: tally}, 9, "10s true"},
 		// A paced replay: five minutes have gone by.
-		{Account{Total: 110, Tally: tally, Begun: begun, Takes: time.Hour}, 10, "55m0s true"},
-		{Account{Total: 110, Tally: tally, Begun: begun, Takes: time.Hour, Behind: time.Minute}, 10, "55m0s true"},
-		{Account{Total: 110, Tally: tally, Begun: begun, Takes: time.Hour, Behind: time.Minute}, 0.01, "2h46m40s true"},
-		{Account{Total: 110, Tally: tally, Begun: begun, Takes: time.Minute}, 2, "50s true"},
+		{Account{Total: 110, Tally: tally, Begun: begun, Next: 6 * time.Minute, Takes: time.Hour}, 10, "55m0s true"},
+		{Account{Total: 110, Tally: tally, Begun: begun, Next: 4 * time.Minute, Takes: time.Hour}, 10, "55m0s true"},
+		{Account{Total: 110, Tally: tally, Begun: begun, Next: 4 * time.Minute, Takes: time.Hour}, 0.01, "2h46m40s true"},
+		{Account{Total: 110, Tally: tally, Begun: begun, Next: time.Minute, Takes: time.Minute}, 2, "50s true"},
 		{Account{Total: 110, Tally: tally, Takes: time.Minute}, 0, "0s false"},
 	} {
 		left, known := tc.account.Left(begun.Add(5*time.Minute), tc.rate)

@@ -30,12 +30,10 @@ type Account struct {
 	First, Last event.Time
 	// At is the event time that was acknowledged last, NoTime before.
 	At event.Time
-	// Begun is when the first event of this run was sent, and Takes how long after it
-	// the last one is due, 0 at full speed.
-	Begun time.Time
-	Takes time.Duration
-	// Behind is by how much the last batch was sent later than it was due.
-	Behind time.Duration
+	// Begun is when the first event of this run was sent. Next is how long after it the
+	// next event is due, Takes how long after it the last one is, both 0 at full speed.
+	Begun       time.Time
+	Next, Takes time.Duration
 }
 
 // Done is the number of acknowledged messages of all runs.
@@ -51,8 +49,17 @@ func (a Account) Whole() Tally {
 // RejectedTotal is the number of rejected rows of all files.
 func (a Account) RejectedTotal() int { return sum(a.Rejected) }
 
-// late is by how much a batch may come late and still count as in time.
-const late = 2 * time.Second
+// Behind is for how long the next event has been due, which is no more than a moment
+// unless the output is slow or stands still.
+func (a Account) Behind(now time.Time) time.Duration {
+	if a.Takes == 0 || a.Begun.IsZero() || a.Done() >= a.Total {
+		return 0
+	}
+	return max(0, now.Sub(a.Begun)-a.Next)
+}
+
+// inTime is by how much a replay may be behind and still count as in time.
+const inTime = 2 * time.Second
 
 // Left is how long the rest will take, given how many messages a second are sent at
 // present. A paced replay ends when its schedule does, unless it has fallen behind. It
@@ -60,8 +67,8 @@ const late = 2 * time.Second
 func (a Account) Left(now time.Time, perSecond float64) (time.Duration, bool) {
 	rest := max(0, a.Total-a.Done())
 	bySchedule := a.Takes - now.Sub(a.Begun)
-	if rest > 0 && a.Takes > 0 && bySchedule > 0 && a.Behind < late {
-		return bySchedule, !a.Begun.IsZero()
+	if rest > 0 && a.Takes > 0 && bySchedule > 0 && a.Behind(now) < inTime {
+		return bySchedule, true
 	}
 	if perSecond <= 0 {
 		return 0, rest == 0
@@ -142,9 +149,9 @@ func (s *Summary) delivered(t Tally, at event.Time) {
 	}
 }
 
-// paced notes when the first event was sent, and how late the last batch.
-func (s *Summary) paced(begun time.Time, behind time.Duration) {
+// paced notes when the first event was sent, and how long after it the next one is due.
+func (s *Summary) paced(begun time.Time, next time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.a.Begun, s.a.Behind = begun, behind
+	s.a.Begun, s.a.Next = begun, next
 }

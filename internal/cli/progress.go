@@ -71,13 +71,10 @@ type progressState struct {
 
 // run shows what state tells until ctx ends; then it takes the bar away.
 func (p *progress) run(ctx context.Context, state func() progressState) {
-	every := lineEvery
-	if p.terminal {
-		every = barEvery
-	}
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(barEvery)
 	defer tick.Stop()
-	pace := newPace(time.Now(), state())
+	shown := time.Now()
+	pace := newPace(shown, state())
 	for {
 		select {
 		case <-ctx.Done():
@@ -88,7 +85,10 @@ func (p *progress) run(ctx context.Context, state func() progressState) {
 		case <-tick.C:
 			s, now := state(), time.Now()
 			pace.add(now, s)
-			p.show(now, s, pace.perSecond())
+			if p.terminal || now.Sub(shown) >= lineEvery {
+				shown = now
+				p.show(now, s, pace.perSecond())
+			}
 		}
 	}
 }
@@ -159,6 +159,7 @@ const paceOver = lineEvery
 // pace is how many a second were done in the last while.
 type pace struct {
 	verb    string
+	total   int
 	samples []sample // the oldest is as old as paceOver, or the first
 }
 
@@ -174,9 +175,10 @@ func newPace(now time.Time, s progressState) *pace {
 }
 
 func (p *pace) add(now time.Time, s progressState) {
-	if s.total == 0 || s.verb != p.verb {
-		p.verb, p.samples = s.verb, p.samples[:0]
+	if p.total == 0 || s.verb != p.verb { // before the first, nothing was to be done
+		p.samples = p.samples[:0]
 	}
+	p.verb, p.total = s.verb, s.total
 	for len(p.samples) > 1 && now.Sub(p.samples[1].at) >= paceOver {
 		p.samples = p.samples[1:]
 	}

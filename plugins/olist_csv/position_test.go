@@ -90,7 +90,8 @@ func TestResume(t *testing.T) {
 			t.Fatal(err)
 		}
 		conf += fmt.Sprintf("checkpoint: { path: %q, resume: true }\n", path)
-		kept, total := 0, newTally()
+		var kept int
+		var total Tally
 		for runs := 0; ; runs++ {
 			in := newInput(t, fsys, conf, c)
 			if err := in.Connect(t.Context()); err != nil {

@@ -17,7 +17,7 @@ COMPOSE := docker compose -f compose/compose.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration sim bench bench-scaling bench-micro bench-docs chaos fmt lint docs
+	test test-unit test-integration sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -124,11 +124,14 @@ BENCHMARK  := go test -run '^$$' -benchtime 1x -timeout 3h ./tests/bench
 
 bench: ## Throughput, latency, recovery, restart and restore on real servers, beside the goals
 	@mkdir -p $(dir $(BENCH_JSON))
-	TIDEMARK_BENCH_JSON=$(BENCH_JSON) $(BENCHMARK) -bench . -skip '^BenchmarkScaling$$'
+	TIDEMARK_BENCH_JSON=$(BENCH_JSON) $(BENCHMARK) -bench . -skip '^Benchmark(Scaling|Pace)$$'
 
 bench-scaling: ## Throughput by size, partitions and live orders, in half an hour, into docs/performance.md
 	TIDEMARK_BENCH_JSON=$(CURDIR)/docs/performance-scaling.json $(BENCHMARK) -bench '^BenchmarkScaling$$'
 	$(MAKE) bench-docs
+
+bench-producer: ## How exactly a replay keeps its pace: a real minute at each of 1x, 10x, 100x
+	$(BENCHMARK) -v -bench '^BenchmarkPace$$'
 
 bench-docs: ## Write docs/performance.md and its charts from docs/performance-*.json
 	go run ./tests/bench/publish docs

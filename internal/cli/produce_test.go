@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hinshun/vt10x"
 	"github.com/linkedin/goavro/v2"
@@ -211,21 +212,112 @@ func TestProduceInterrupted(t *testing.T) {
 	}
 }
 
+// What was sent before an interruption is not sent again, and the account tells both runs.
+func TestProduceGoesOn(t *testing.T) {
+	_, client := fakeKafka(t)
+	addr := client.OptValue(kgo.SeedBrokers).([]string)
+	var out, errOut bytes.Buffer
+	if err := createTopics(context.Background(), client, keepAll(1, 1), &out); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		consumeOne(t, addr, olistcsv.TopicOrders)
+	}()
+	env := variables(addr[0], map[string]string{
+		"TIDEMARK_DATASET_DIR": dataset(t), "TIDEMARK_SPEED": "1", checkpointEnv: filepath.Join(t.TempDir(), "state", positionFile),
+	})
+	if err := produce(ctx, env, addr, &out, &errOut); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "interrupted after 4 of 6 records: the same command with --resume goes on there\nsent 4 records to ") {
+		t.Error(out.String())
+	}
+	out.Reset()
+	env["TIDEMARK_SPEED"], env[resumeEnv] = "max", "true"
+	if err := produce(context.Background(), env, addr, &out, &errOut); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"sent 2 records to " + addr[0], "/s), 6 with the runs before\n",
+		"  olist.orders                  1          2 in all\n",
+		"  olist.dead_letters            0          2 in all\n",
+		"sent events from 2017-07-09T22:00:00Z to 2017-07-09T22:10:13Z\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, out.String())
+		}
+	}
+	env["TIDEMARK_LIMIT"] = "1"
+	if err := produce(context.Background(), env, addr, &out, &errOut); err == nil || !strings.Contains(err.Error(), "is of another replay (limit was 0 and is 1)") {
+		t.Error(err)
+	}
+	if errOut.Len() > 0 {
+		t.Error(errOut.String())
+	}
+}
+
+// One process has a position at a time. One that cannot keep its own says so and sends all
+// the same, unless it is to be resumed.
+func TestHoldPosition(t *testing.T) {
+	dir := t.TempDir()
+	var errOut bytes.Buffer
+	hold := func(path, resume string) (env map[string]string, release func() error, err error) {
+		env = map[string]string{checkpointEnv: path, resumeEnv: resume}
+		release, err = holdPosition(env, &errOut)
+		return env, release, err
+	}
+	path := filepath.Join(dir, "state", positionFile)
+	_, release, err := hold(path, "true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ path, said string }{
+		"locked":      {path, "the position " + path + " cannot be kept: another produce is running"},
+		"no folder":   {filepath.Join(path+".lock", positionFile), "cannot be kept: mkdir "},
+		"not kept at": {"", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			errOut.Reset()
+			env, _, err := hold(tc.path, "false")
+			if err != nil || env[checkpointEnv] != "" || !strings.Contains(errOut.String(), tc.said) {
+				t.Error(err, errOut.String())
+			}
+			if _, _, err := hold(tc.path, "true"); (err == nil) != (tc.said == "") || err != nil && !strings.Contains(err.Error(), tc.said) {
+				t.Error(err)
+			}
+		})
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, release, err = hold(path, "true"); err != nil {
+		t.Fatal(err)
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestProgress(t *testing.T) {
+	now := time.UnixMilli(0)
+	half := progressState{done: 1000, total: 2000, verb: "sent", at: "2017-07-09T21:57:05Z", behind: func(time.Time) time.Duration { return 3 * time.Second }}
 	var w bytes.Buffer
 	plain := newProgress(&w)
-	plain.show(1000, 2000, "sent", 2*time.Second)
-	if w.String() != "1,000 of 2,000 sent, 500/s\n" {
+	plain.show(now, half, 500)
+	if w.String() != "1,000 of 2,000 sent, at 2017-07-09T21:57:05Z, 500/s, 2s left, 3s behind\n" {
 		t.Errorf("%q", w.String())
 	}
 	terminal := vt10x.New(vt10x.WithSize(80, 5))
 	bar := progress{console.NewTerminal(terminal, func() console.Size { return console.Size{Width: 80, Height: 5} })}
-	bar.show(0, 0, "sent", time.Second)
-	bar.show(1000, 2000, "sent", 2*time.Second)
+	bar.show(now, progressState{verb: "sent"}, 0)
+	bar.show(now, progressState{done: 1000, total: 2000, verb: "sent"}, 0)
 	if _, err := bar.Write([]byte("a log line\n")); err != nil {
 		t.Fatal(err)
 	}
-	line := strings.Repeat("█", 15) + strings.Repeat("·", 15) + "]  50 %  1,000 of 2,000 sent, 500/s"
+	line := strings.Repeat("█", 15) + strings.Repeat("·", 15) + "]  50 %  1,000 of 2,000 sent, 0/s"
 	for _, want := range []string{"a log line\n[" + line, "a log line"} {
 		var got []string
 		for line := range strings.Lines(terminal.String()) {
@@ -235,6 +327,47 @@ func TestProgress(t *testing.T) {
 			t.Errorf("%q, want %q", text, want)
 		}
 		bar.Draw(nil)
+	}
+}
+
+// No line is as wide as its terminal, which would wrap it.
+func TestBarFits(t *testing.T) {
+	const text = " 50 %  1,000 of 2,000 sent"
+	for width := range 100 {
+		line := barText(width, 1, 2, text)
+		if n := utf8.RuneCountInString(line); n >= max(width, 1) || n > barWidth+len(text)+3 {
+			t.Errorf("width %d: %q", width, line)
+		}
+	}
+	if line := barText(80, 1, 2, text); !strings.HasSuffix(line, "] "+text) || !strings.HasPrefix(line, "["+strings.Repeat("█", barWidth/2)+"·") {
+		t.Error(line)
+	}
+}
+
+// The pace is that of the last ten seconds, whatever was before, and begins anew with another count.
+func TestPace(t *testing.T) {
+	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
+	p := newPace(at(0), progressState{})
+	if p.perSecond() != 0 {
+		t.Error(p.perSecond())
+	}
+	p.add(at(5), progressState{done: 1000, total: 9000, verb: "sent"}) // an earlier run's
+	for i := range 100 {
+		p.add(at(6+i), progressState{done: 1000 + 100*i, total: 9000, verb: "sent"})
+	}
+	if got := p.perSecond(); got != 100 || len(p.samples) > 12 {
+		t.Error(got, len(p.samples))
+	}
+	for i := range 12 { // a standstill
+		p.add(at(106+i), progressState{done: 10900, total: 9000, verb: "sent"})
+	}
+	if got := p.perSecond(); got != 0 {
+		t.Error(got)
+	}
+	p.add(at(120), progressState{done: 5, total: 9000, verb: "checked"})
+	p.add(at(121), progressState{done: 12, total: 9000, verb: "checked"})
+	if got := p.perSecond(); got != 7 || rateText(got) != "7.0" || rateText(1234.5) != "1,234" {
+		t.Error(got)
 	}
 }
 

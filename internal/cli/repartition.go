@@ -137,7 +137,10 @@ func (p repartitionPlan) run(ctx context.Context, client *kgo.Client, brokers []
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		show.run(watch, job.Progress.State)
+		show.run(watch, func() (s progressState) {
+			s.done, s.total, s.verb = job.Progress.State()
+			return s
+		})
 	}()
 	copies, err := job.Run(ctx)
 	watched()

@@ -26,6 +26,10 @@ const (
 	fieldLate       = "late"
 	fieldSeed       = "seed"
 	fieldBatch      = "batch_size"
+	fieldCheckpoint = "checkpoint"
+	fieldPath       = "path"
+	fieldResume     = "resume"
+	fieldTarget     = "target"
 )
 
 // rebaseNow is the one way to rebase.
@@ -83,7 +87,23 @@ input:
 			Default(500).
 			Advanced().
 			LintRule(`root = if this < 1 { "batch_size must be at least 1" }`)).
+		Field(checkpointField()).
 		Field(service.NewAutoRetryNacksToggleField())
+}
+
+func checkpointField() *service.ConfigField {
+	return service.NewObjectField(fieldCheckpoint,
+		service.NewStringField(fieldPath).
+			Description("The file of the position, written each second and at the end. Empty keeps none.").
+			Default("").Example(".tidemark/state/produce.json"),
+		service.NewBoolField(fieldResume).
+			Description("Go on behind the position in the file. Without it the replay begins anew, and so it does where there is no file.").
+			Default(false),
+		service.NewStringField(fieldTarget).
+			Description("A name of what the output writes to, such as the id of a Kafka cluster. A position with another name does not count: the replay begins anew.").
+			Default("").Advanced(),
+	).Description("Where to keep how far the replay has come: see [Resuming](#resuming). One input has a file at a time.").
+		LintRule(`root = if this.resume.or(false) == true && this.path.or("") == "" { "resume needs the path of the position" }`)
 }
 
 func durationField(name, description string) *service.ConfigField {
@@ -98,13 +118,19 @@ func shareField(name, description string) *service.ConfigField {
 
 // config is the parsed configuration.
 type config struct {
-	dir       string
-	options   Options
-	speed     float64
-	maxGap    time.Duration
-	rebase    bool
-	injection replay.Injection
-	batch     int
+	dir        string
+	options    Options // with the injection
+	speed      float64
+	maxGap     time.Duration
+	rebase     bool
+	batch      int
+	checkpoint checkpoint
+}
+
+type checkpoint struct {
+	path   string
+	resume bool
+	target string
 }
 
 func parseConfig(p *service.ParsedConfig) (c config, err error) {
@@ -123,8 +149,27 @@ func parseConfig(p *service.ParsedConfig) (c config, err error) {
 	if c.options, err = parseOptions(p); err != nil {
 		return c, err
 	}
-	c.injection, err = parseInjection(p)
+	if c.options.Injection, err = parseInjection(p); err != nil {
+		return c, err
+	}
+	c.checkpoint, err = parseCheckpoint(p.Namespace(fieldCheckpoint))
 	return c, err
+}
+
+func parseCheckpoint(p *service.ParsedConfig) (c checkpoint, err error) {
+	if c.path, err = p.FieldString(fieldPath); err != nil {
+		return c, err
+	}
+	if c.resume, err = p.FieldBool(fieldResume); err != nil {
+		return c, err
+	}
+	if c.target, err = p.FieldString(fieldTarget); err != nil {
+		return c, err
+	}
+	if c.resume && c.path == "" {
+		return c, fmt.Errorf("%s.%s needs the %s of the position", fieldCheckpoint, fieldResume, fieldPath)
+	}
+	return c, nil
 }
 
 func (c *config) parsePace(p *service.ParsedConfig) error {
@@ -255,8 +300,26 @@ A rejected row is sent, before all events, as an object with ` + "`file`, `line`
 text) and ` + "`event_time`" + ` (null where unknown), and the metadata ` + "`kafka_topic: " + TopicDeadLetters + "`, `kafka_key`" + ` (file:line),
 ` + "`kafka_timestamp_ms`" + ` (the time of sending) and ` + "`event_type: RowRejected`" + `.
 
+### Pace
+
+The first event is sent at once, and each other one as long after it as its event time says, at the given ` + "`speed`" + `, with no gap
+longer than ` + "`max_gap`" + `. Due times count from the first event: neither a timer that rings late nor a slow output adds up. An output that
+stood still for a while, as when Kafka is away, is given all that fell due meanwhile as fast as it takes it, and then the schedule
+goes on as if nothing had been.
+
+### Resuming
+
+With ` + "`checkpoint.path`" + ` the input keeps how many messages were acknowledged, all in order and none left out, in a small file, which is
+replaced as a whole. With ` + "`checkpoint.resume`" + ` it goes on there: after a clean stop nothing is sent again, after a kill at most what
+was sent in the last second, with the same ids. The next event is sent at once and the schedule counts from it, so what the
+replay missed meanwhile makes no burst. Event times are shifted as before by ` + "`rebase`" + `. Files and options must be the same as far as
+they decide what is sent in which order, or the input refuses to start and says what differs; ` + "`speed`, `max_gap` and `batch_size`" + ` are free.
+
 ### Delivery
 
-Every message is delivered at least once; one that the output refuses is sent again. There is no position to resume from: a replay
-that was stopped begins anew, with the same ids. When all is acknowledged the input ends. A missing file, or one without the right
-header, ends the stream with an error. All selected rows are kept in memory, about 150 bytes each.`
+Every message is delivered at least once; one that the output refuses is sent again. Without ` + "`checkpoint`" + ` a replay that was
+stopped begins anew, with the same ids. When all is acknowledged the input ends. A missing file, or one without the right header,
+ends the stream with an error.
+
+The selected rows are kept in memory: for an order with an item and a payment, as the data has them, at most 280 bytes, and half as
+much again until the collector has run. A rejected row takes its text and about 200 bytes.`

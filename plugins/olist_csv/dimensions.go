@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/replay"
 )
 
 // The columns of the files that describe customers, products and sellers.
@@ -27,41 +29,43 @@ func (l *loader) pairs(name string, columns []string, fn func(key, value string)
 	return err
 }
 
-func (l *loader) customers() error {
+func (l *loader) readCustomers() error {
 	return l.pairs(CustomersFile, customerColumns, func(id, state string) {
-		l.states[strings.Clone(id)] = l.same(state)
+		_, number, _ := l.customers.Put(id)
+		*number = int32(l.word(state))
 	})
 }
 
-// products reads the categories of the products that were sold, in English as far as
-// there is a translation.
-func (l *loader) products() error {
-	english := map[string]string{}
+// readProducts reads the categories of the products that were sold, in English as far
+// as there is a translation.
+func (l *loader) readProducts() error {
+	english := map[string]replay.Text{}
 	err := l.pairs(TranslationsFile, translationColumns, func(name, translated string) {
-		english[strings.Clone(name)] = l.same(translated)
+		english[strings.Clone(name)] = l.word(translated)
 	})
 	if err != nil {
 		return err
 	}
-	l.data.categories = map[string]string{}
+	l.data.categories = map[replay.Text]replay.Text{}
 	return l.pairs(ProductsFile, productColumns, func(id, name string) {
-		known, sold := l.intern[id] // as items have been read
+		product, _, sold := l.words.Get(id) // as items have been read
 		if !sold || id == "" || name == "" {
 			return
 		}
-		if english[name] != "" {
-			name = english[name]
+		category := english[name]
+		if category == 0 {
+			category = l.word(name)
 		}
-		l.data.categories[known] = l.same(name)
+		l.data.categories[product] = category
 	})
 }
 
-// sellers reads the states of the sellers that sold something.
-func (l *loader) sellers() error {
-	l.data.sellerStates = map[string]string{}
+// readSellers reads the states of the sellers that sold something.
+func (l *loader) readSellers() error {
+	l.data.sellerStates = map[replay.Text]replay.Text{}
 	return l.pairs(SellersFile, sellerColumns, func(id, state string) {
-		if known, sold := l.intern[id]; sold && id != "" && state != "" {
-			l.data.sellerStates[known] = l.same(state)
+		if seller, _, sold := l.words.Get(id); sold && id != "" && state != "" {
+			l.data.sellerStates[seller] = l.word(state)
 		}
 	})
 }

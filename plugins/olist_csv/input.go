@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -53,12 +53,15 @@ type input struct {
 	wait    func(ctx context.Context, d time.Duration) error
 
 	data    *Dataset
-	sends   []replay.Send // nil: all events in order
 	pacer   *replay.Pacer
-	nextRow int // of the rejects, then
-	nextDue int // of the events
+	next    int // of the rejects and, behind them, the sendings
 	begun   time.Time
-	loaded  atomic.Bool // read by Close, which may run before Connect has returned
+	tracker tracker
+
+	mu     sync.Mutex
+	loaded bool // read by Close, which may run before Connect has returned
+	closed bool
+	kept   *keeper // nil: no position is kept
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -72,7 +75,8 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Connect reads the files. What is wrong with them no retry can mend.
+// Connect reads the files and finds where to begin. What is wrong with them no retry
+// can mend.
 func (in *input) Connect(ctx context.Context) error {
 	if in.data != nil {
 		return nil
@@ -86,34 +90,87 @@ func (in *input) Connect(ctx context.Context) error {
 		return service.ErrEndOfInput
 	}
 	if in.config.rebase {
-		data.Rebase(event.TimeOf(in.now()), in.config.speed == 1)
+		data.Shift(data.Rebase(event.TimeOf(in.now()), in.config.speed == 1))
 	}
-	var injected replay.Counts
-	total := data.Len()
-	if in.config.injection.Duplicates > 0 || in.config.injection.Disorder > 0 || in.config.injection.Late > 0 {
-		in.sends, injected = replay.Inject(data.Times(), in.config.injection)
-		total = len(in.sends)
+	start := Position{
+		Version: positionVersion, Target: in.config.checkpoint.target,
+		Selection: selection(in.config.options, in.config.rebase, data.Files),
+		Shift:     data.shift, Total: len(data.Rejects) + data.Len(), Tally: newTally(),
 	}
+	if in.config.checkpoint.path != "" {
+		if start, err = in.resume(start); err == nil {
+			err = in.keep(start)
+		}
+		if err != nil {
+			in.hub.Fail(err)
+			return service.ErrEndOfInput
+		}
+	}
+	data.Shift(start.Shift)
+	in.next, in.tracker.done, in.tracker.tally = start.Done, start.Done, start.Tally.Clone()
 	in.data, in.pacer = data, replay.NewPacer(in.config.speed, in.config.maxGap)
-	in.summary.begin(data, total+len(data.Rejects), injected)
-	in.loaded.Store(true)
+	in.summary.begin(data, start, in.schedule())
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.loaded = true
 	return nil
 }
 
-// due is when the i-th sending is scheduled, in event time, and its event.
-func (in *input) scheduled(i int) (at event.Time, index int) {
-	if in.sends == nil {
-		return in.data.refs[i].Time, i
+// resume is where to begin: at the position that was kept, or at start.
+func (in *input) resume(start Position) (Position, error) {
+	c := in.config.checkpoint
+	if !c.resume {
+		return start, nil
 	}
-	return in.sends[i].At, int(in.sends[i].Index)
+	kept, found, err := readPosition(c.path)
+	if err != nil {
+		return start, err
+	}
+	if !found {
+		in.log.Warnf("There is no position %s to go on from: the replay begins anew", c.path)
+		return start, nil
+	}
+	if kept.Target != start.Target {
+		in.log.Warnf("The position %s is of other topics (%s): the replay begins anew", c.path, kept.Target)
+		return start, nil
+	}
+	if what := kept.differences(start); what != "" {
+		return start, fmt.Errorf("the position %s is of another replay (%s): repeat its options, or begin anew without resume", c.path, what)
+	}
+	return kept, nil
 }
 
-func (in *input) count() int {
-	if in.sends == nil {
-		return in.data.Len()
+// keep begins to keep the position.
+func (in *input) keep(start Position) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		return nil
 	}
-	return len(in.sends)
+	in.tracker.done, in.tracker.tally = start.Done, start.Tally.Clone()
+	var err error
+	in.kept, err = newKeeper(in.config.checkpoint.path, in.log, func() Position {
+		p := start
+		p.Done, p.Tally = in.tracker.position()
+		return p
+	})
+	return err
 }
+
+// schedule is how long what is left to send will take, 0 at full speed.
+func (in *input) schedule() (takes time.Duration) {
+	if in.config.speed == 0 {
+		return 0
+	}
+	pacer := replay.NewPacer(in.config.speed, in.config.maxGap)
+	for i := in.nextSend(); i < in.data.Len(); i++ {
+		takes = pacer.Due(in.data.Due(i))
+	}
+	return takes
+}
+
+// nextSend is the place of the next event among the sendings.
+func (in *input) nextSend() int { return max(0, in.next-len(in.data.Rejects)) }
 
 // ReadBatch waits until the next event is due and returns all that are.
 func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.AckFunc, error) {
@@ -121,52 +178,76 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 		return nil, nil, service.ErrNotConnected
 	}
 	var batch service.MessageBatch
-	topics := map[string]int{}
-	for in.nextRow < len(in.data.Rejects) && len(batch) < in.config.batch {
-		batch = append(batch, in.deadLetter(in.data.Rejects[in.nextRow]))
-		topics[TopicDeadLetters]++
-		in.nextRow++
+	tally := newTally()
+	for in.next < len(in.data.Rejects) && len(batch) < in.config.batch {
+		batch = append(batch, in.deadLetter(in.data.Rejects[in.next]))
+		tally.reject()
+		in.next++
 	}
-	if len(batch) == 0 && in.nextDue == in.count() {
-		return nil, nil, service.ErrEndOfInput
-	}
+	var at event.Time
 	if len(batch) == 0 {
-		if err := in.awaitNext(ctx); err != nil {
+		if in.nextSend() == in.data.Len() {
+			return nil, nil, service.ErrEndOfInput
+		}
+		elapsed, err := in.awaitNext(ctx)
+		if err != nil {
 			return nil, nil, err
 		}
-		for elapsed := in.now().Sub(in.begun); in.nextDue < in.count() && len(batch) < in.config.batch; in.nextDue++ {
-			at, index := in.scheduled(in.nextDue)
-			if len(batch) > 0 && in.pacer.Due(at) > elapsed {
+		for i := in.nextSend(); i < in.data.Len() && len(batch) < in.config.batch; i++ {
+			if len(batch) > 0 && in.pacer.Due(in.data.Due(i)) > elapsed {
 				break
 			}
-			e := in.data.Event(index)
+			e := in.data.Event(i)
 			batch = append(batch, message(e))
-			topics[e.Topic]++
+			tally.event(&e)
+			at = e.Time
+			in.next++
+		}
+		if i := in.nextSend(); i < in.data.Len() {
+			in.summary.paced(in.begun, in.pacer.Due(in.data.Due(i)))
 		}
 	}
+	sent := in.tracker.begin(tally)
 	return batch, func(_ context.Context, err error) error {
 		if err == nil {
-			in.summary.delivered(topics)
+			in.tracker.ack(sent)
+			in.summary.delivered(tally, at)
 		}
 		return nil
 	}, nil
 }
 
-// awaitNext returns when the next event is due. Asking the pacer for it again is harmless.
-func (in *input) awaitNext(ctx context.Context) error {
+// awaitNext returns when the next event is due, and how long after the first one that
+// is. Every due time counts from the first event, whatever the waits and the outputs
+// took: an error of one does not add to the next. Asking the pacer for the same event
+// again is harmless.
+func (in *input) awaitNext(ctx context.Context) (elapsed time.Duration, err error) {
+	due := in.pacer.Due(in.data.Due(in.nextSend()))
 	if in.begun.IsZero() {
 		in.begun = in.now()
 	}
-	at, _ := in.scheduled(in.nextDue)
-	if d := in.pacer.Due(at) - in.now().Sub(in.begun); d > 0 {
-		return in.wait(ctx, d)
+	for {
+		elapsed = in.now().Sub(in.begun)
+		if elapsed >= due {
+			break
+		}
+		if err := in.wait(ctx, due-elapsed); err != nil {
+			return 0, err
+		}
 	}
-	return ctx.Err()
+	return elapsed, ctx.Err()
 }
 
 // Close logs the account. It comes after the last acknowledgement.
 func (in *input) Close(context.Context) error {
-	if in.loaded.Load() {
+	in.mu.Lock()
+	loaded, kept := in.loaded, in.kept
+	in.closed, in.kept = true, nil
+	in.mu.Unlock()
+	if kept != nil {
+		kept.close()
+	}
+	if loaded {
 		in.log.Infof("Replay of %s: %s", in.config.dir, in.summary.Account())
 	}
 	return nil

@@ -244,6 +244,7 @@ func TestConfigErrors(t *testing.T) {
 		{"late: -0.1", "late is a share"},
 		{"disorder: far", "disorder"},
 		{"batch_size: 0", "batch_size"},
+		{"checkpoint: { resume: true }", "checkpoint.resume needs the path"},
 	} {
 		parsed, err := spec().ParseYAML(tc.conf, nil)
 		if err == nil {
@@ -268,6 +269,8 @@ func TestLint(t *testing.T) {
 		"olist_csv: { late: 1.5 }":                     "late is a share",
 		"olist_csv: { rebase: later }":                 "later",
 		"olist_csv: { dir: x }":                        "dir",
+		"olist_csv: { checkpoint: { path: p } }":       "",
+		"olist_csv: { checkpoint: { resume: true } }":  "resume needs the path",
 	} {
 		lints, err := linter.LintInputYAML([]byte(conf))
 		if err != nil {

@@ -8,7 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/replay"
@@ -38,15 +39,17 @@ var (
 
 // loader holds what is needed only while the files are read.
 type loader struct {
-	ctx    context.Context
-	fsys   fs.FS
-	opts   Options
-	data   *Dataset
-	states map[string]string // customer id to state
-	// known maps the id of every valid order to its place in Dataset.orders, or
-	// to unselected.
-	known  map[string]int32
-	intern map[string]string
+	ctx  context.Context
+	fsys fs.FS
+	opts Options
+	data *Dataset
+	// customers has the number of each customer's state, as a replay.Text.
+	customers *replay.Dict
+	// known has, for the id of every valid order, its place in Dataset.orders, or unselected.
+	known *replay.Dict
+	// repeated has the place of the first row of its order for rows that are not the first.
+	repeated map[int32]int32
+	words    *replay.Dict
 }
 
 const unselected = -1
@@ -55,22 +58,33 @@ const unselected = -1
 // payments. Broken rows become Rejects, except those of orders that were not
 // selected. A file that is missing or has the wrong header is an error.
 func Load(ctx context.Context, fsys fs.FS, opts Options) (*Dataset, error) {
-	l := &loader{
-		ctx: ctx, fsys: fsys, opts: opts, data: &Dataset{},
-		states: map[string]string{}, known: map[string]int32{}, intern: map[string]string{},
-	}
 	for _, name := range []string{OrdersFile, ItemsFile, PaymentsFile} {
 		if _, err := fs.Stat(fsys, name); err != nil {
 			return nil, fileError(name, err)
 		}
 	}
-	for _, read := range []func() error{l.customers, l.orders, l.items, l.payments, l.products, l.sellers} {
-		if err := read(); err != nil {
-			return nil, err
+	data := &Dataset{Files: map[string]string{}}
+	if err := read(ctx, fsys, opts, data); err != nil {
+		return nil, err
+	}
+	data.merge(opts.Injection) // the loader's own memory is free by now
+	return data, nil
+}
+
+func read(ctx context.Context, fsys fs.FS, opts Options, data *Dataset) error {
+	l := &loader{
+		ctx: ctx, fsys: fsys, opts: opts, data: data, repeated: map[int32]int32{},
+		customers: replay.NewDict(&data.texts), known: replay.NewDict(&data.texts), words: replay.NewDict(&data.texts),
+	}
+	for _, file := range []func() error{l.readCustomers, l.readOrders, l.readItems, l.readPayments, l.readProducts, l.readSellers} {
+		if err := file(); err != nil {
+			return err
+		}
+		if err := data.texts.Err(); err != nil {
+			return err
 		}
 	}
-	l.data.merge()
-	return l.data, nil
+	return nil
 }
 
 func fileError(name string, err error) error {
@@ -87,13 +101,15 @@ func (l *loader) each(name string, columns []string, fn func(r *row, line int, t
 		return fileError(name, err)
 	}
 	defer f.Close()
-	t, err := replay.OpenTable(name, f, columns...)
+	digest := xxhash.New()
+	t, err := replay.OpenTable(name, io.TeeReader(f, digest), columns...)
 	if err != nil {
 		return err
 	}
 	for {
 		rec, err := t.Next()
 		if errors.Is(err, io.EOF) {
+			l.data.Files[name] = fmt.Sprintf("%016x", digest.Sum64())
 			return nil
 		}
 		if err == nil {
@@ -117,20 +133,19 @@ func (l *loader) reject(file string, line int, rule, detail, text string, at eve
 	})
 }
 
-// same returns one copy of equal strings that does not hold on to the row's text.
-func (l *loader) same(s string) string {
-	if known, ok := l.intern[s]; ok {
-		return known
+// word returns the one copy of a text that occurs often, none of an empty one.
+func (l *loader) word(s string) replay.Text {
+	if s == "" {
+		return 0
 	}
-	s = strings.Clone(s)
-	l.intern[s] = s
-	return s
+	text, _, _ := l.words.Put(s)
+	return text
 }
 
-func (l *loader) orders() error {
+func (l *loader) readOrders() error {
 	err := l.each(OrdersFile, orderColumns, func(r *row, line int, text string) {
+		id, customer, status := r.required(0), r.required(1), r.required(2)
 		o := order{
-			id: r.required(0), customer: r.required(1), status: r.required(2),
 			purchased: r.time(3), approved: r.optionalTime(4), estimate: r.optionalTime(5), delivered: r.optionalTime(6),
 			line: number(int64(line)),
 		}
@@ -138,11 +153,19 @@ func (l *loader) orders() error {
 			l.reject(OrdersFile, line, r.rule, r.detail, text, o.purchased)
 			return
 		}
-		o.id, o.customer = strings.Clone(o.id), strings.Clone(o.customer)
-		o.state, o.status = l.states[o.customer], l.same(o.status)
-		l.data.orders = append(l.data.orders, o)
+		here := int32(l.data.orders.Len())
+		var place, state *int32
+		var repeated bool
+		if o.id, place, repeated = l.known.Put(id); repeated {
+			l.repeated[here] = *place
+		} else {
+			*place = here
+		}
+		o.customer, state, _ = l.customers.Put(customer)
+		o.state, o.status = replay.Text(*state), l.word(status)
+		l.data.orders.Append(o)
 	})
-	l.states = nil
+	l.customers = nil
 	l.selectOrders()
 	return err
 }
@@ -151,46 +174,53 @@ func (l *loader) orders() error {
 // event of its own but not an order of its own: it goes with the first row that
 // has its id.
 func (l *loader) selectOrders() {
-	rows := l.data.orders
-	byTime := make([]int32, 0, len(rows))
-	for i := range rows {
-		if _, repeated := l.known[rows[i].id]; repeated {
-			continue
-		}
-		l.known[rows[i].id] = unselected
-		if rows[i].purchased >= l.opts.StartFrom {
-			byTime = append(byTime, int32(i))
+	rows := &l.data.orders
+	byTime := make([]int32, 0, rows.Len())
+	for i := range int32(rows.Len()) {
+		if _, repeated := l.repeated[i]; !repeated && rows.At(int(i)).purchased >= l.opts.StartFrom {
+			byTime = append(byTime, i)
 		}
 	}
-	slices.SortFunc(byTime, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(rows[a].purchased, rows[b].purchased), cmp.Compare(a, b))
-	})
 	if l.opts.Limit > 0 && len(byTime) > l.opts.Limit {
+		slices.SortFunc(byTime, func(a, b int32) int {
+			return cmp.Or(cmp.Compare(rows.At(int(a)).purchased, rows.At(int(b)).purchased), cmp.Compare(a, b))
+		})
 		byTime = byTime[:l.opts.Limit]
 	}
-	for _, i := range byTime {
-		l.known[rows[i].id] = i
+	if len(byTime)+len(l.repeated) == rows.Len() {
+		return // all
 	}
-	kept := rows[:0] // in place: never ahead of the row that is read
-	for i := range rows {
-		first := l.known[rows[i].id]
-		if first == unselected {
+	moved := make([]int32, rows.Len()) // to where each first row of an order goes
+	for i := range moved {
+		moved[i] = unselected
+	}
+	for _, i := range byTime {
+		moved[i] = i
+	}
+	kept := 0 // in place: never ahead of the row that is read
+	for i := range int32(rows.Len()) {
+		first, repeated := l.repeated[i]
+		if !repeated {
+			first = i
+		}
+		if moved[first] == unselected {
 			continue
 		}
-		if first == int32(i) {
-			l.known[rows[i].id] = int32(len(kept))
+		if !repeated {
+			moved[i] = int32(kept)
 		}
-		kept = append(kept, rows[i])
+		*rows.At(kept) = *rows.At(int(i))
+		kept++
 	}
-	clear(rows[len(kept):]) // what was not selected is garbage
-	l.data.orders = kept
+	rows.Truncate(kept)
+	l.known.Each(func(place *int32) { *place = moved[*place] })
 }
 
 // child finds the order of an item or payment, whose id stands in the first
 // column. It returns false for a row that belongs to an order not selected.
 func (l *loader) child(r *row) (place int32, at event.Time, selected bool) {
 	id := r.required(0)
-	place, ok := l.known[id]
+	_, place, ok := l.known.Get(id)
 	if !ok {
 		r.broken(RuleUnknownOrder, "order_id %s is not among the valid orders", shown(id))
 		return 0, none, true
@@ -198,43 +228,44 @@ func (l *loader) child(r *row) (place int32, at event.Time, selected bool) {
 	if place == unselected {
 		return 0, none, false
 	}
-	return place, l.data.orders[place].purchased, true
+	return place, l.data.orders.At(int(place)).purchased, true
 }
 
-func (l *loader) items() error {
+func (l *loader) readItems() error {
 	return l.each(ItemsFile, itemColumns, func(r *row, line int, text string) {
 		place, at, selected := l.child(r)
 		if !selected {
 			return
 		}
-		it := item{order: place, line: number(int64(line)), n: r.count(1, 1), price: r.money(4), freight: r.money(5)}
+		it := item{order: place, line: number(int64(line)), n: number(r.count(1, 1)), price: r.money(4), freight: r.money(5)}
 		if r.rule != "" {
 			l.reject(ItemsFile, line, r.rule, r.detail, text, at)
 			return
 		}
-		it.product, it.seller = l.same(r.values[2]), l.same(r.values[3])
-		l.data.items = append(l.data.items, it)
+		it.product, it.seller = l.word(r.values[2]), l.word(r.values[3])
+		l.data.items.Append(it)
 	})
 }
 
-func (l *loader) payments() error {
+func (l *loader) readPayments() error {
 	return l.each(PaymentsFile, paymentColumns, func(r *row, line int, text string) {
 		place, at, selected := l.child(r)
 		if !selected {
 			return
 		}
+		method := r.required(2)
 		p := payment{
-			order: place, line: number(int64(line)), n: r.count(1, 1),
-			method: r.required(2), installments: number(r.count(3, 0)), value: r.money(4),
+			order: place, line: number(int64(line)), n: number(r.count(1, 1)),
+			installments: number(r.count(3, 0)), value: r.money(4),
 		}
 		if r.rule != "" {
 			if at != none {
-				at, _ = l.data.orders[place].paid()
+				at, _ = l.data.orders.At(int(place)).paid()
 			}
 			l.reject(PaymentsFile, line, r.rule, r.detail, text, at)
 			return
 		}
-		p.method = l.same(p.method)
-		l.data.payments = append(l.data.payments, p)
+		p.method = l.word(method)
+		l.data.payments.Append(p)
 	})
 }

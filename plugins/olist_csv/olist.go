@@ -19,43 +19,50 @@ type Options struct {
 	Limit int
 	// Location is the time zone of the times in the files.
 	Location *time.Location
+	// Injection is what to disturb.
+	Injection replay.Injection
 }
 
-// Dataset is what was selected from the files, in event-time order.
+// Dataset is what was selected from the files, in the order of sending. A row takes
+// 32 to 48 bytes and its ids 17 each, with 16 bytes for each time that it is sent.
 type Dataset struct {
-	orders   []order
-	items    []item
-	payments []payment
+	texts    replay.Texts
+	orders   replay.Rows[order]
+	items    replay.Rows[item]
+	payments replay.Rows[payment]
 	refs     []replay.Ref
-	shift    event.Duration
 	// What the other files tell of products and sellers by their ids.
-	categories, sellerStates map[string]string
+	categories, sellerStates map[replay.Text]replay.Text
+	// first and last are the smallest and the largest event time, none without events.
+	first, last event.Time
+	shift       event.Duration
 	// Rejects are the rows that no event is sent for, in file order.
 	Rejects []Reject
+	// Files are the files that were read, each with a digest of all its bytes.
+	Files map[string]string
 }
 
 // none stands for a time that is absent.
 const none = event.MinTime
 
 type order struct {
-	id, customer, state, status              string
 	purchased, approved, estimate, delivered event.Time // none where absent
+	id, customer, state, status              replay.Text
 	line                                     int32
 }
 
 type item struct {
-	order           int32 // place in Dataset.orders
-	line            int32
-	n               int64
-	product, seller string
 	price, freight  int64 // cents
+	order           int32 // place in Dataset.orders
+	line, n         int32
+	product, seller replay.Text
 }
 
 type payment struct {
-	order              int32
-	line, installments int32
-	n, value           int64 // value in cents
-	method             string
+	value                 int64 // cents
+	order                 int32 // place in Dataset.orders
+	line, n, installments int32
+	method                replay.Text
 }
 
 // Sources, in the order of ties.
@@ -73,54 +80,73 @@ func (o *order) paid() (event.Time, string) {
 	return o.approved, "approved"
 }
 
+// timeOf is the event time of a record as the files have it.
+func (d *Dataset) timeOf(r replay.Ref) event.Time {
+	switch r.Source {
+	case sourceOrders:
+		return d.orders.At(int(r.Row)).purchased
+	case sourceItems:
+		return d.orders.At(int(d.items.At(int(r.Row)).order)).purchased
+	}
+	at, _ := d.orders.At(int(d.payments.At(int(r.Row)).order)).paid()
+	return at
+}
+
 // merge puts all events in the order of sending.
-func (d *Dataset) merge() {
-	d.refs = make([]replay.Ref, 0, len(d.orders)+len(d.items)+len(d.payments))
-	for i := range d.orders {
-		d.refs = append(d.refs, replay.Ref{Time: d.orders[i].purchased, Row: int32(i), Source: sourceOrders})
-	}
-	for i := range d.items {
-		d.refs = append(d.refs, replay.Ref{Time: d.orders[d.items[i].order].purchased, Row: int32(i), Source: sourceItems})
-	}
-	for i := range d.payments {
-		at, _ := d.orders[d.payments[i].order].paid()
-		d.refs = append(d.refs, replay.Ref{Time: at, Row: int32(i), Source: sourcePayments})
+func (d *Dataset) merge(in replay.Injection) {
+	n := d.orders.Len() + d.items.Len() + d.payments.Len()
+	d.refs = make([]replay.Ref, 0, in.Room(n))
+	for source, rows := range []int{d.orders.Len(), d.items.Len(), d.payments.Len()} {
+		for i := range rows {
+			r := replay.Ref{Row: int32(i), Source: uint8(source)}
+			r.At = d.timeOf(r)
+			d.refs = append(d.refs, r)
+		}
 	}
 	replay.Sort(d.refs)
+	d.first, d.last = none, none
+	if n > 0 {
+		d.first, d.last = d.refs[0].At, d.refs[n-1].At
+	}
+	if !in.None() {
+		d.refs = replay.Inject(d.refs, d.timeOf, in)
+	}
 }
 
-// Len is the number of events.
+// Len is how many events will be sent, those that are sent twice counted twice.
 func (d *Dataset) Len() int { return len(d.refs) }
 
-// Times are the event times of all events, in order.
-func (d *Dataset) Times() []event.Time {
-	times := make([]event.Time, len(d.refs))
-	for i, r := range d.refs {
-		times[i] = r.Time
+// Due is when the i-th sending is scheduled, in event time.
+func (d *Dataset) Due(i int) event.Time { return d.refs[i].At.Add(d.shift) }
+
+// Span is the smallest and the largest event time, event.MinTime without any.
+func (d *Dataset) Span() (first, last event.Time) {
+	if len(d.refs) == 0 {
+		return none, none
 	}
-	return times
+	return d.first.Add(d.shift), d.last.Add(d.shift)
 }
 
-// Rebase shifts all times so that the first event, or the last one, is at now.
-func (d *Dataset) Rebase(now event.Time, first bool) {
-	if len(d.refs) == 0 {
-		return
+// Rebase returns the shift by which the first event, or the last one, comes to now.
+func (d *Dataset) Rebase(now event.Time, first bool) event.Duration {
+	switch {
+	case len(d.refs) == 0:
+		return 0
+	case first:
+		return event.Duration(now - d.first)
 	}
-	anchor := d.refs[len(d.refs)-1].Time
-	if first {
-		anchor = d.refs[0].Time
-	}
-	by := event.Duration(now - anchor)
-	d.shift += by
-	for i := range d.refs {
-		d.refs[i].Time = d.refs[i].Time.Add(by)
-	}
+	return event.Duration(now - d.last)
 }
+
+// Shift moves all times of the files by that much.
+func (d *Dataset) Shift(by event.Duration) { d.shift = by }
 
 // Event is one event, ready to be sent.
 type Event struct {
 	Topic, Type, Key string
 	Time             event.Time
+	// Kind tells an ordinary sending from an injected one.
+	Kind replay.Kind
 	// Fields are the fields of the event's schema. Times are RFC 3339 strings,
 	// money is a json.Number with two decimals, absent values are nil.
 	Fields map[string]any
@@ -129,60 +155,76 @@ type Event struct {
 	Line int
 }
 
-// Event makes the i-th event in event-time order.
+// Event makes the event of the i-th sending.
 func (d *Dataset) Event(i int) Event {
 	ref := d.refs[i]
-	at := ref.Time.String()
+	e := Event{Time: d.timeOf(ref).Add(d.shift), Kind: ref.Kind}
 	switch ref.Source {
 	case sourceOrders:
-		o := &d.orders[ref.Row]
-		return Event{TopicOrders, "OrderCreated", o.id, ref.Time, map[string]any{
-			"event_id":                EventID(TopicOrders, o.id, 0),
-			"event_time":              at,
-			"order_id":                o.id,
-			"customer_id":             o.customer,
-			"customer_state":          optional(o.state),
-			"order_status":            o.status,
-			"order_approved_at":       d.optionalTime(o.approved),
-			"estimated_delivery_date": d.optionalTime(o.estimate),
-			"delivered_customer_date": d.optionalTime(o.delivered),
-		}, OrdersFile, int(o.line)}
+		d.orderCreated(&e, d.orders.At(int(ref.Row)))
 	case sourceItems:
-		it := &d.items[ref.Row]
-		o := &d.orders[it.order]
-		return Event{TopicItems, "OrderItemAdded", o.id, ref.Time, map[string]any{
-			"event_id":         EventID(TopicItems, o.id, it.n),
-			"event_time":       at,
-			"order_id":         o.id,
-			"order_item_id":    it.n,
-			"product_id":       optional(it.product),
-			"seller_id":        optional(it.seller),
-			"price":            money(it.price),
-			"freight_value":    money(it.freight),
-			"product_category": optional(d.categories[it.product]),
-			"seller_state":     optional(d.sellerStates[it.seller]),
-		}, ItemsFile, int(it.line)}
+		d.itemAdded(&e, d.items.At(int(ref.Row)))
+	case sourcePayments:
+		d.paymentReceived(&e, d.payments.At(int(ref.Row)))
 	}
-	p := &d.payments[ref.Row]
-	o := &d.orders[p.order]
+	return e
+}
+
+func (d *Dataset) orderCreated(e *Event, o *order) {
+	e.Topic, e.Type, e.Key = TopicOrders, "OrderCreated", d.texts.String(o.id)
+	e.File, e.Line = OrdersFile, int(o.line)
+	e.Fields = map[string]any{
+		"event_id":                EventID(TopicOrders, e.Key, 0),
+		"event_time":              e.Time.String(),
+		"order_id":                e.Key,
+		"customer_id":             d.texts.String(o.customer),
+		"customer_state":          d.optional(o.state),
+		"order_status":            d.texts.String(o.status),
+		"order_approved_at":       d.optionalTime(o.approved),
+		"estimated_delivery_date": d.optionalTime(o.estimate),
+		"delivered_customer_date": d.optionalTime(o.delivered),
+	}
+}
+
+func (d *Dataset) itemAdded(e *Event, it *item) {
+	e.Topic, e.Type, e.Key = TopicItems, "OrderItemAdded", d.texts.String(d.orders.At(int(it.order)).id)
+	e.File, e.Line = ItemsFile, int(it.line)
+	e.Fields = map[string]any{
+		"event_id":         EventID(TopicItems, e.Key, int64(it.n)),
+		"event_time":       e.Time.String(),
+		"order_id":         e.Key,
+		"order_item_id":    int64(it.n),
+		"product_id":       d.optional(it.product),
+		"seller_id":        d.optional(it.seller),
+		"price":            money(it.price),
+		"freight_value":    money(it.freight),
+		"product_category": d.optional(d.categories[it.product]),
+		"seller_state":     d.optional(d.sellerStates[it.seller]),
+	}
+}
+
+func (d *Dataset) paymentReceived(e *Event, p *payment) {
+	o := d.orders.At(int(p.order))
 	_, status := o.paid()
-	return Event{TopicPayments, "PaymentReceived", o.id, ref.Time, map[string]any{
-		"event_id":             EventID(TopicPayments, o.id, p.n),
-		"event_time":           at,
-		"order_id":             o.id,
-		"payment_sequential":   p.n,
-		"payment_type":         p.method,
+	e.Topic, e.Type, e.Key = TopicPayments, "PaymentReceived", d.texts.String(o.id)
+	e.File, e.Line = PaymentsFile, int(p.line)
+	e.Fields = map[string]any{
+		"event_id":             EventID(TopicPayments, e.Key, int64(p.n)),
+		"event_time":           e.Time.String(),
+		"order_id":             e.Key,
+		"payment_sequential":   int64(p.n),
+		"payment_type":         d.texts.String(p.method),
 		"payment_installments": int64(p.installments),
 		"payment_value":        money(p.value),
 		"payment_status":       status,
-	}, PaymentsFile, int(p.line)}
+	}
 }
 
-func optional(s string) any {
-	if s == "" {
+func (d *Dataset) optional(t replay.Text) any {
+	if t == 0 {
 		return nil
 	}
-	return s
+	return d.texts.String(t)
 }
 
 func (d *Dataset) optionalTime(t event.Time) any {

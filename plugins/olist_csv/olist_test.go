@@ -304,7 +304,7 @@ func TestRebase(t *testing.T) {
 	now := event.TimeOf(time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC))
 	d := load(t, fsys, options())
 	id := d.Event(0).Fields["event_id"]
-	d.Rebase(now, true)
+	d.Shift(d.Rebase(now, true))
 	if e := d.Event(0); e.Time != now || e.Fields["event_time"] != "2030-01-02T03:04:05Z" ||
 		e.Fields["order_approved_at"] != "2030-01-02T03:17:13Z" || e.Fields["event_id"] != id {
 		t.Error(e)
@@ -313,7 +313,7 @@ func TestRebase(t *testing.T) {
 		t.Error(e)
 	}
 	d = load(t, fsys, options())
-	d.Rebase(now, false)
+	d.Shift(d.Rebase(now, false))
 	if e := d.Event(2); e.Time != now {
 		t.Error(e)
 	}
@@ -321,7 +321,7 @@ func TestRebase(t *testing.T) {
 		t.Error(e)
 	}
 	empty := load(t, files("", "", ""), options())
-	empty.Rebase(now, true)
+	empty.Shift(empty.Rebase(now, true))
 }
 
 func TestFileErrors(t *testing.T) {
@@ -391,7 +391,7 @@ func TestEveryRowIsAccountedFor(t *testing.T) {
 		for i := range d.Len() {
 			e := d.Event(i)
 			places[fmt.Sprint(e.File, e.Line)]++
-			if i > 0 && d.refs[i].Time < d.refs[i-1].Time {
+			if i > 0 && d.refs[i].At < d.refs[i-1].At {
 				t.Fatal("not in order of time")
 			}
 		}
@@ -427,8 +427,8 @@ func TestOlistFiles(t *testing.T) {
 			}
 		}
 	}
-	for _, it := range d.items {
-		cents += it.price + it.freight
+	for i := range d.items.Len() {
+		cents += d.items.At(i).price + d.items.At(i).freight
 	}
 	if n[TopicOrders] != 8135 || n[TopicItems] != 8365 || n[TopicPayments] != 8924 || cents != 126555274 || len(d.Rejects) != 0 {
 		t.Error(n, cents, rejects(d))

@@ -1,9 +1,8 @@
 package replay
 
 import (
-	"cmp"
+	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
@@ -29,77 +28,99 @@ type Injection struct {
 	Seed uint64
 }
 
-// Send is one sending of a record.
-type Send struct {
-	// At is when the record is due, in event time. Sends are ordered by it.
-	At event.Time
-	// Index is the record's place in event-time order.
-	Index int32
-	// Kind tells an ordinary sending from an injected one.
-	Kind SendKind
-}
+// None tells that nothing is disturbed.
+func (in Injection) None() bool { return in.Duplicates == 0 && in.Disorder == 0 && in.Late == 0 }
 
-// SendKind tells why a record is sent when it is.
-type SendKind uint8
+// Room is for how many sendings of n records there had better be room.
+func (in Injection) Room(n int) int { return n + int(float64(n)*min(1, 1.1*in.Duplicates)) }
+
+// Kind tells why a record is sent when it is.
+type Kind uint8
 
 // The kinds of sending.
 const (
-	Ordinary  SendKind = iota // as scheduled, give or take the disorder
-	Duplicate                 // a second time
-	Late                      // long after its time
+	Ordinary   Kind = iota // when it is due, and after none with a later event time
+	Disordered             // after one with a later event time, within the bound
+	Late                   // long after its time
+	Duplicate              // a second time
 )
 
-// Counts is what an injection did.
+// Counts is how much of what was injected.
 type Counts struct {
-	Duplicates int // records sent a second time
-	Disordered int // records sent after one with a later event time, within the bound
-	Late       int // records held back for long
+	Duplicates int `json:"duplicates"` // records sent a second time
+	Disordered int `json:"disordered"` // records sent after one with a later event time, within the bound
+	Late       int `json:"late"`       // records held back for long
 }
 
-// Inject schedules the records whose event times are given in order. Only the
-// order of sending changes; the event times stay.
+// String tells the counts in a few words.
+func (c Counts) String() string {
+	return fmt.Sprintf("%d duplicates, %d out of order, %d late", c.Duplicates, c.Disordered, c.Late)
+}
+
+// Count adds one sending.
+func (c *Counts) Count(k Kind) {
+	switch k {
+	case Duplicate:
+		c.Duplicates++
+	case Disordered:
+		c.Disordered++
+	case Late:
+		c.Late++
+	case Ordinary:
+	}
+}
+
+// Add adds other counts.
+func (c *Counts) Add(o Counts) {
+	c.Duplicates += o.Duplicates
+	c.Disordered += o.Disordered
+	c.Late += o.Late
+}
+
+// Total is the number of sendings that are not ordinary.
+func (c Counts) Total() int { return c.Duplicates + c.Disordered + c.Late }
+
+// Inject disturbs the sending of records. Refs are in order and due at their event
+// times, which timeOf tells afterwards too: only the order of sending changes. Refs
+// are changed in place; with duplicates among them they are more than before.
 //
-// Every record is held back by a delay, and sends are ordered by time + delay.
-// For ordinary records the delay is at most in.Disorder, so whatever is sent
-// before a record of time t has a time of at most t + in.Disorder: a watermark
-// that trails the largest time seen by in.Disorder never passes an ordinary
-// record, duplicates and late records around it or not.
-func Inject(times []event.Time, in Injection) ([]Send, Counts) {
+// Every record is held back by a delay, and sent by time + delay. For ordinary
+// records the delay is at most in.Disorder, so whatever is sent before a record of
+// time t has a time of at most t + in.Disorder: a watermark that trails the largest
+// time seen by in.Disorder never passes an ordinary record, duplicates and late
+// records around it or not.
+func Inject(refs []Ref, timeOf func(Ref) event.Time, in Injection) []Ref {
 	// One source of chance per kind: turning one on leaves the others' choices alone.
 	dup, dis, late := rand.New(rand.NewPCG(in.Seed, 1)), rand.New(rand.NewPCG(in.Seed, 2)), rand.New(rand.NewPCG(in.Seed, 3))
-	sends := make([]Send, 0, len(times)+int(float64(len(times))*min(in.Duplicates, 1)*1.1))
-	var n Counts
-	for i, t := range times {
-		s := Send{At: t, Index: int32(i)}
+	for i := range len(refs) {
+		r := &refs[i]
+		t := r.At
 		if in.Disorder > 0 {
-			s.At = t.Add(event.Duration(dis.Int64N(int64(in.Disorder) + 1)))
+			r.At = t.Add(event.Duration(dis.Int64N(int64(in.Disorder) + 1)))
 		}
 		if in.Late > 0 && late.Float64() < in.Late {
-			s.Kind, s.At = Late, t.Add(LateAtLeast+event.Duration(late.Int64N(int64(LateAtMost-LateAtLeast)+1)))
-			n.Late++
+			r.Kind, r.At = Late, t.Add(LateAtLeast+event.Duration(late.Int64N(int64(LateAtMost-LateAtLeast)+1)))
 		}
-		sends = append(sends, s)
 		if in.Duplicates > 0 && dup.Float64() < in.Duplicates {
-			s.Kind, s.At = Duplicate, s.At.Add(1+event.Duration(dup.Int64N(int64(DuplicateWithin))))
-			sends = append(sends, s)
-			n.Duplicates++
+			again := *r
+			again.Kind, again.At = Duplicate, r.At.Add(1+event.Duration(dup.Int64N(int64(DuplicateWithin))))
+			refs = append(refs, again)
 		}
 	}
-	slices.SortStableFunc(sends, func(a, b Send) int { return cmp.Compare(a.At, b.At) })
+	Sort(refs)
 	if in.Disorder > 0 {
-		n.Disordered = disordered(times, sends)
+		markDisordered(refs, timeOf)
 	}
-	return sends, n
+	return refs
 }
 
-func disordered(times []event.Time, sends []Send) (n int) {
+func markDisordered(refs []Ref, timeOf func(Ref) event.Time) {
 	seen := event.MinTime
-	for _, s := range sends {
-		t := times[s.Index]
-		if s.Kind == Ordinary && t < seen {
-			n++
+	for i := range refs {
+		t := timeOf(refs[i])
+		if refs[i].Kind == Ordinary && t < seen {
+			refs[i].Kind = Disordered
 		}
 		seen = max(seen, t)
 	}
-	return n
 }

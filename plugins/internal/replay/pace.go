@@ -16,7 +16,7 @@ type Pacer struct {
 	speed  float64
 	maxGap time.Duration
 	last   event.Time
-	due    time.Duration
+	due    float64 // in ns: what a gap lacks of a whole one must not be lost a million times
 	begun  bool
 }
 
@@ -38,10 +38,10 @@ func (p *Pacer) Due(at event.Time) time.Duration {
 		if p.maxGap > 0 {
 			gap = min(gap, float64(p.maxGap))
 		}
-		p.due = time.Duration(min(float64(p.due)+gap, math.MaxInt64/2))
+		p.due = min(p.due+gap, math.MaxInt64/2)
 	}
 	p.begun, p.last = true, at
-	return p.due
+	return time.Duration(p.due)
 }
 
 // ParseSpeed reads a speed: a number of event-time seconds in a wall second, or

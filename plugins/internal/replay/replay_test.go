@@ -12,11 +12,23 @@ import (
 )
 
 func TestSortBreaksTies(t *testing.T) {
-	refs := []Ref{{5, 1, 2}, {5, 0, 2}, {5, 9, 0}, {5, 3, 1}, {4, 7, 2}}
+	refs := []Ref{{5, 1, 2, 0}, {5, 0, 2, Duplicate}, {5, 0, 2, 0}, {5, 9, 0, 0}, {5, 3, 1, 0}, {4, 7, 2, 0}}
 	Sort(refs)
-	if want := []Ref{{4, 7, 2}, {5, 9, 0}, {5, 3, 1}, {5, 0, 2}, {5, 1, 2}}; !slices.Equal(refs, want) {
+	if want := []Ref{{4, 7, 2, 0}, {5, 9, 0, 0}, {5, 3, 1, 0}, {5, 0, 2, 0}, {5, 0, 2, Duplicate}, {5, 1, 2, 0}}; !slices.Equal(refs, want) {
 		t.Error(refs)
 	}
+}
+
+// inject does so to records of one source at the given times.
+func inject(times []event.Time, in Injection) (refs []Ref, n Counts) {
+	for i, at := range times {
+		refs = append(refs, Ref{At: at, Row: int32(i)})
+	}
+	refs = Inject(refs, func(r Ref) event.Time { return times[r.Row] }, in)
+	for _, r := range refs {
+		n.Count(r.Kind)
+	}
+	return refs, n
 }
 
 func sortedTimes(t *rapid.T) []event.Time {
@@ -34,59 +46,60 @@ func TestInject(t *testing.T) {
 			Disorder:   event.Duration(rapid.Int64Range(0, 120_000).Draw(t, "disorder")),
 			Seed:       rapid.Uint64().Draw(t, "seed"),
 		}
-		sends, n := Inject(times, in)
+		sends, n := inject(times, in)
 
 		// Each record is sent once, duplicates once more; nothing else is sent.
 		copies := make([]int, len(times))
-		var duplicates, late int
+		var duplicates int
 		originalAt := make([]event.Time, len(times))
 		for _, s := range sends {
 			if s.Kind == Duplicate {
 				duplicates++
-				if copies[s.Index] == 0 || s.At <= originalAt[s.Index] || s.At > originalAt[s.Index].Add(DuplicateWithin) {
-					t.Fatalf("duplicate of %d at %d, original at %d", s.Index, s.At, originalAt[s.Index])
+				if copies[s.Row] == 0 || s.At <= originalAt[s.Row] || s.At > originalAt[s.Row].Add(DuplicateWithin) {
+					t.Fatalf("duplicate of %d at %d, original at %d", s.Row, s.At, originalAt[s.Row])
 				}
 			} else {
-				originalAt[s.Index] = s.At
+				originalAt[s.Row] = s.At
 			}
-			if s.Kind == Late {
-				late++
-			}
-			copies[s.Index]++
+			copies[s.Row]++
 		}
 		for i, c := range copies {
 			if c < 1 || c > 2 {
 				t.Fatalf("record %d is sent %d times", i, c)
 			}
 		}
-		if duplicates != n.Duplicates || late != n.Late || len(sends) != len(times)+duplicates {
-			t.Fatal(n, duplicates, late, len(sends))
+		if len(sends) != len(times)+duplicates || len(sends) > in.Room(len(times))+len(times) {
+			t.Fatal(n, duplicates, len(sends))
 		}
 
 		// No ordinary record is behind a watermark that trails by the disorder.
-		watermark := event.MinTime
+		watermark, seen := event.MinTime, event.MinTime
 		for i, s := range sends {
 			if i > 0 && s.At < sends[i-1].At {
 				t.Fatal("not in order of schedule")
 			}
-			if s.Kind == Ordinary && times[s.Index] < watermark {
-				t.Fatalf("record of %d is overtaken by more than %d", times[s.Index], in.Disorder)
+			if (s.Kind == Ordinary || s.Kind == Disordered) && times[s.Row] < watermark {
+				t.Fatalf("record of %d is overtaken by more than %d", times[s.Row], in.Disorder)
 			}
-			watermark = max(watermark, times[s.Index].Add(-in.Disorder))
-			if s.Kind == Late && (s.At < times[s.Index].Add(LateAtLeast) || s.At > times[s.Index].Add(LateAtMost)) {
-				t.Fatal("late by", s.At-times[s.Index])
+			watermark = max(watermark, times[s.Row].Add(-in.Disorder))
+			if overtaken := times[s.Row] < seen; s.Kind == Ordinary && overtaken || s.Kind == Disordered && !overtaken {
+				t.Fatalf("record of %d is of kind %d, the largest before it %d", times[s.Row], s.Kind, seen)
+			}
+			seen = max(seen, times[s.Row])
+			if s.Kind == Late && (s.At < times[s.Row].Add(LateAtLeast) || s.At > times[s.Row].Add(LateAtMost)) {
+				t.Fatal("late by", s.At-times[s.Row])
 			}
 		}
 
-		if again, m := Inject(times, in); !slices.Equal(again, sends) || m != n {
+		if again, m := inject(times, in); !slices.Equal(again, sends) || m != n {
 			t.Fatal("the same seed made another choice")
 		}
 	})
 }
 
 func TestInjectNothing(t *testing.T) {
-	sends, n := Inject([]event.Time{1, 1, 2}, Injection{Seed: 9})
-	if want := []Send{{1, 0, Ordinary}, {1, 1, Ordinary}, {2, 2, Ordinary}}; !slices.Equal(sends, want) || n != (Counts{}) {
+	sends, n := inject([]event.Time{1, 1, 2}, Injection{Seed: 9})
+	if want := []Ref{{1, 0, 0, Ordinary}, {1, 1, 0, Ordinary}, {2, 2, 0, Ordinary}}; !slices.Equal(sends, want) || n != (Counts{}) {
 		t.Error(sends, n)
 	}
 }
@@ -97,15 +110,15 @@ func TestInjectShares(t *testing.T) {
 	for i := range times {
 		times[i] = event.Time(i * 1000)
 	}
-	_, n := Inject(times, Injection{Duplicates: 0.02, Disorder: event.Minute, Late: 0.01, Seed: 1})
+	_, n := inject(times, Injection{Duplicates: 0.02, Disorder: event.Minute, Late: 0.01, Seed: 1})
 	if n.Duplicates < 150 || n.Duplicates > 250 || n.Late < 60 || n.Late > 140 || n.Disordered < 8000 {
 		t.Error(n)
 	}
-	_, alone := Inject(times, Injection{Duplicates: 0.02, Seed: 1})
+	_, alone := inject(times, Injection{Duplicates: 0.02, Seed: 1})
 	if alone.Duplicates != n.Duplicates {
 		t.Error(alone, n)
 	}
-	if _, other := Inject(times, Injection{Duplicates: 0.02, Seed: 2}); other == alone {
+	if _, other := inject(times, Injection{Duplicates: 0.02, Seed: 2}); other == alone {
 		t.Error("another seed made the same choice")
 	}
 }

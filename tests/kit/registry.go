@@ -50,8 +50,9 @@ func (r *Registry) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal("kit: schema registry:", err)
 	}
-	r.server = &http.Server{Handler: r.Handler(), ReadHeaderTimeout: time.Minute}
-	go func() { _ = r.server.Serve(l) }()
+	server := &http.Server{Handler: r.Handler(), ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(l) }()
+	r.server = server
 }
 
 // Stop lets nobody reach the registry, which keeps what it has.

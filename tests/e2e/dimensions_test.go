@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/tidemark-streams/tidemark/tests/golden"
-	"github.com/tidemark-streams/tidemark/tests/kit"
 )
 
 // dimensionsOnly is a folder with the stream dimensions as it is shipped, but for
@@ -58,7 +57,7 @@ func (p *pipeline) sum(column, relation string) (total string) {
 
 // However the events come, the rows are those of the files.
 func TestDimensions(t *testing.T) {
-	dir := kit.Olist(t)
+	dir := dataset(t)
 	want := dimensions(t, dir)
 	if len(want[golden.CategoryGMV]) < 100 || len(want[golden.Delivery]) < 100 {
 		t.Fatal("the files make hardly any rows")

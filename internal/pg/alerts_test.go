@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lib/pq"
+
 	"github.com/tidemark-streams/tidemark/tests/golden"
 )
 
@@ -225,16 +227,12 @@ func TestAlertsAreTriedAgain(t *testing.T) {
 		want = append(want, fmt.Sprintf("fired|threshold|%02d %02d|6", 1+n/24, n%24))
 	}
 	a.wantDue("webhook", want[:25]...)
-	wait := func(seconds int) {
-		t.Helper()
-		run(t, a.db, "update alert_destinations set tried_at = now() - $1 * interval '1 second' where destination = 'webhook'", seconds)
-	}
 	tried := map[string]bool{}
 	for n, pause := range []int{2, 4, 8, 16, 30, 30, 30, 30, 30} {
-		wait(pause - 1)
-		a.wantDue("webhook")
-		wait(pause)
-		one := a.due("webhook")
+		if got := a.after(pause*1000-1, "webhook"); len(got) != 0 {
+			t.Errorf("attempt %d too early: %q", n+2, got)
+		}
+		one := a.after(pause*1000, "webhook")
 		if len(one) != 1 {
 			t.Fatalf("attempt %d with %q, want one", n+2, one)
 		}
@@ -249,6 +247,29 @@ func TestAlertsAreTriedAgain(t *testing.T) {
 		alert_id = (select alert_id from drop_off_alerts order by window_start limit 1)`)
 	a.sent("webhook", want[1:26]...)
 	a.wantDue("webhook")
+}
+
+// after are the windows that are due so many milliseconds after the last attempt. In one
+// transaction time stands still.
+func (a alerts) after(ms int, destination string) (due []string) {
+	a.Helper()
+	tx, err := a.db.BeginTx(a.Context(), nil)
+	if err != nil {
+		a.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	if _, err := tx.ExecContext(a.Context(),
+		"update alert_destinations set tried_at = now() - $1 * interval '1 millisecond' where destination = $2", ms, destination); err != nil {
+		a.Fatal(err)
+	}
+	if err := tx.QueryRowContext(a.Context(),
+		"select coalesce(array_agg(window_start::text), '{}') from alerts_due($1)", destination).Scan(pq.Array(&due)); err != nil {
+		a.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		a.Fatal(err)
+	}
+	return due
 }
 
 // An Alertmanager that was restarted has forgotten its alerts.

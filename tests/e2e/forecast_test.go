@@ -194,7 +194,8 @@ func (p *pipeline) reportIsGood(args ...string) {
 		p.Fatalf("%+v", lines)
 	}
 	best := lines[0]
-	if best.PinballRatio >= 1 || best.RelativeMASE >= 1 || best.Coverage80 < .75 || best.Coverage80 > .85 {
+	// Few orders make many hours without any; the accuracy test has the narrow bounds.
+	if best.PinballRatio >= 1 || best.RelativeMASE >= 1 || best.Coverage80 < .72 || best.Coverage80 > .88 {
 		p.Errorf("%+v", best)
 	}
 	for _, l := range lines {

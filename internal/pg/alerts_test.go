@@ -257,7 +257,7 @@ func (a alerts) after(ms int, destination string) (due []string) {
 	if err != nil {
 		a.Fatal(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
 	if _, err := tx.ExecContext(a.Context(),
 		"update alert_destinations set tried_at = now() - $1 * interval '1 millisecond' where destination = $2", ms, destination); err != nil {
 		a.Fatal(err)

@@ -356,7 +356,7 @@ func (a *alerting) published() map[string]int {
 // active are the alerts that Alertmanager takes for open.
 func (a *alerting) active() int {
 	a.Helper()
-	resp, err := http.Get(a.manager.URL + "/api/v2/alerts?active=true") //nolint:noctx // of a server in the test
+	resp, err := http.Get(a.manager.URL + "/api/v2/alerts?active=true")
 	if err != nil {
 		a.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (a *Alertmanager) Start(t testing.TB) {
 		"--cluster.listen-address=", // alone: it gossips with nobody
 	}})
 	Eventually(t, serverPatience, func() (bool, string) {
-		resp, err := http.Get(a.URL + "/-/ready") //nolint:noctx // Eventually bounds it
+		resp, err := http.Get(a.URL + "/-/ready")
 		if err != nil {
 			return false, err.Error()
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tidemark-streams/tidemark/tests/golden"
+	"github.com/tidemark-streams/tidemark/tests/kit"
 )
 
 // dimensionsOnly is a folder with the stream dimensions as it is shipped, but for
@@ -87,13 +88,14 @@ func TestDimensions(t *testing.T) {
 // Rows that pass through processors of Benthos survive kills like all others.
 func TestDimensionsSurviveKills(t *testing.T) {
 	const kills = 4
-	dir := dataset(t)
+	dir := filepath.Join(t.TempDir(), "dataset")
+	kit.MustRun(t, kit.Command{Args: []string{"generate", "--orders", "3000", "--seed", "3", "--out", dir}}, patience)
 	want := dimensions(t, dir)
 	events, _ := read(t, dir, 0)
 	streams := dimensionsOnly(t, "    rows_per_message: 1000\n", "    rows_per_message: 100\n    commit_interval: 100ms\n")
 	p := newPipeline(t, 3)
 	p.env = append(p.env, "TIDEMARK_BATCH_SIZE=64")
-	producer := p.start(produceArgs(dir, "--speed", "100000000", "--max-gap", "0.2ms", "--duplicates", "0.02", "--disorder", "60s")...)
+	producer := p.start(produceArgs(dir, "--speed", "100000000", "--max-gap", "1ms", "--duplicates", "0.02", "--disorder", "60s")...)
 	for i := range kills {
 		consumer := p.start("consume", "--streams", streams)
 		p.await(int64(len(events)*i/kills/3+100), "select coalesce(sum(item_count), 0) from category_windows")

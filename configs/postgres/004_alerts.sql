@@ -5,7 +5,7 @@
 -- window with fewer than min_dropped dropped orders nobody wants to hear.
 alter table alert_rules add column if not exists weeks integer not null default 8 check (weeks between 1 and 104);
 alter table alert_rules add column if not exists sigmas numeric default 3 check (sigmas > 0);
-alter table alert_rules add column if not exists min_dropped bigint not null default 3 check (min_dropped > 0);
+alter table alert_rules add column if not exists min_dropped bigint not null default 5 check (min_dropped > 0);
 
 -- The log of alerts: one row per kind, window and status, for ever the same id. So
 -- what is computed anew does not raise an alert again.

@@ -16,7 +16,7 @@ begin atomic
         from alert_rules as fallback
         where fallback.order_status = '*'
         union all
-        select 3, 5, 8, 3, 3
+        select 3, 5, 8, 3, 5
     ) as r
     order by r.rank
     limit 1;

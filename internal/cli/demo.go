@@ -167,12 +167,17 @@ func (d *demo) postgres(ctx context.Context) error {
 	return err
 }
 
+// demoEnd is before the orders fade out, so that there is something to forecast.
+var demoEnd = time.Date(2018, 8, 22, 0, 0, 0, 0, time.UTC)
+
 func (d *demo) data(context.Context) error {
 	if d.dataset != "" {
 		return nil
 	}
 	d.dataset = filepath.Join(d.dir, "dataset")
-	sum, err := generate.Write(d.dataset, generate.Options{Orders: d.c.Int(ordersName), Seed: d.c.Uint64(seedName), Incidents: 2})
+	sum, err := generate.Write(d.dataset, generate.Options{
+		Orders: d.c.Int(ordersName), Seed: d.c.Uint64(seedName), Incidents: 2, Until: demoEnd,
+	})
 	if errors.Is(err, generate.ErrExists) && d.c.String(keepName) != "" {
 		d.say("using the orders in %s", d.dataset)
 		return nil

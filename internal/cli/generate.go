@@ -8,11 +8,14 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/tidemark-streams/tidemark/internal/generate"
 )
+
+const untilName = "until"
 
 // generateCommand writes an Olist-shaped dataset.
 func generateCommand() *ucli.Command {
@@ -22,15 +25,17 @@ func generateCommand() *ucli.Command {
 		Description: `Writes the nine files of the Olist e-commerce dataset, with its columns and its
 proportions, but none of its rows: orders with their items, payments and reviews,
 customers, products, sellers, places and names of categories. Orders are spread over
-days and hours as counts of real ones are. The same seed, number of orders and of
-incidents give the same files.
+days and hours as counts of real ones are. The same seed and other options give the
+same files.
 
    tidemark generate --orders 100000 --seed 7 --out ./dataset
-   tidemark generate --incidents 2      in two busy hours most payments fail`,
+   tidemark generate --incidents 2      in two busy hours most payments fail
+   tidemark generate --until 2018-08-30 without the weeks in which the orders fade out`,
 		Flags: []ucli.Flag{
 			&ucli.IntFlag{Name: "orders", Value: 20_000, Usage: "number of orders"},
 			&ucli.Uint64Flag{Name: "seed", Value: 1, Usage: "decides every value in the files"},
 			&ucli.IntFlag{Name: "incidents", Usage: "number of hours in which most payments fail, and orders are dropped"},
+			&ucli.TimestampFlag{Name: untilName, Layout: time.DateOnly, Timezone: time.UTC, Usage: "leave out the days from this date on"},
 			&ucli.StringFlag{Name: "out", Value: "./dataset", Usage: "folder of the files, made if need be"},
 			&ucli.BoolFlag{Name: "force", Usage: "replace files that exist"},
 		},
@@ -45,8 +50,12 @@ func runGenerate(c *ucli.Context) error {
 	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	orders, show := c.Int("orders"), generateProgress(c.App.ErrWriter)
+	var until time.Time
+	if t := c.Timestamp(untilName); t != nil {
+		until = *t
+	}
 	sum, err := generate.Write(c.String("out"), generate.Options{
-		Orders: orders, Seed: c.Uint64("seed"), Incidents: c.Int("incidents"), Force: c.Bool("force"),
+		Orders: orders, Seed: c.Uint64("seed"), Until: until, Incidents: c.Int("incidents"), Force: c.Bool("force"),
 		Progress: func(done int) error {
 			show(done, orders)
 			return ctx.Err()

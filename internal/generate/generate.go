@@ -12,8 +12,11 @@ import (
 type Options struct {
 	// Orders is the number of orders, at least 1.
 	Orders int
-	// Seed decides every value: the same seed, number of orders and of incidents give the same bytes.
+	// Seed decides every value: the same seed and other options but Force give the same bytes.
 	Seed uint64
+	// Until, unless zero, leaves out the days from that date (UTC) on. The orders of the
+	// real files fade out in their last weeks, as the extract ends.
+	Until time.Time
 	// Incidents is the number of hours in which the provider of card payments fails,
 	// so that most orders of that hour end canceled or without an approved payment:
 	// 16 at least, or fewer where that were more than a tenth of all orders.

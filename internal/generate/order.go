@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -49,9 +50,15 @@ type maker struct {
 }
 
 func newMaker(p *profile, o Options) (*maker, error) {
+	counts := p.counts
+	if !o.Until.IsZero() {
+		if counts = counts.Until(o.Until); len(counts.Days) == 0 {
+			return nil, fmt.Errorf("no order was placed before %s", o.Until.Format(time.DateOnly))
+		}
+	}
 	m := &maker{
 		p: p, r: rand.New(rand.NewPCG(o.Seed, 0)),
-		calendar: calendar.New(p.counts, o.Seed), catalogue: newCatalogue(p, o.Seed, o.Orders),
+		calendar: calendar.New(counts, o.Seed), catalogue: newCatalogue(p, o.Seed, o.Orders),
 		persons: newPersons(p, o.Seed), reviewer: newReviewer(p, o.Seed),
 		outcomes: choose(p.outcomes),
 		basket:   choose(p.itemsPerOrder), parts: choose(p.paymentsPerOrder),

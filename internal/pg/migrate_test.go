@@ -43,7 +43,7 @@ func TestFilesAreIdempotent(t *testing.T) {
 			run(t, db, string(text))
 		}
 	}
-	expect(t, db, "select * from alert_rules", "*|5|8|3|3")
+	expect(t, db, "select * from alert_rules", "*|5|8|3|5")
 }
 
 func TestMigrateConcurrently(t *testing.T) {

@@ -116,6 +116,27 @@ const deliveries = `
 		late_rate as "late_%", avg_delivery_days, avg_delay_days
 	from v_delivery_by_state order by total_orders desc, customer_state limit $1`
 
+// The first hours are the most certain; the sums tell of the day.
+const nextForecast = `
+	select
+		target_hour, model, forecast,
+		lower_80, upper_80, lower_95, upper_95
+	from gmv_forecast
+	where made_at = (select max(newest.made_at) from gmv_forecast as newest)
+	order by target_hour limit $1`
+
+const forecastTotals = `
+	select
+		made_at, count(*) as hours, sum(forecast)::numeric(15, 2) as forecast,
+		(
+			select coalesce(sum(h.gmv), 0)::numeric(15, 2)
+			from hourly_gmv as h
+			where h.hour >= f.made_at - interval '24 hours' and h.hour < f.made_at
+		) as "day_before"
+	from gmv_forecast as f
+	where made_at = (select max(newest.made_at) from gmv_forecast as newest)
+	group by made_at`
+
 const loggedAlerts = `
 	select
 		kind, window_start, order_status, dropped_orders as dropped, round(upper_limit, 2) as "limit",
@@ -207,6 +228,8 @@ func PrintTables(ctx context.Context, db *sql.DB, w io.Writer) error {
 		section{"Funnel, newest windows", recentFunnel, []any{few}},
 		section{"GMV", gmvTotals, nil},
 		section{"GMV, newest windows", recentGMV, []any{few}},
+		section{"GMV forecast, the next day", forecastTotals, nil},
+		section{"GMV forecast, the next hours", nextForecast, []any{few}},
 		section{"Payments by type", paymentTotals, nil},
 		section{"Drop-off by order status", dropOffTotals, nil},
 		section{"Alerts, newest windows", newestAlerts, []any{few}},

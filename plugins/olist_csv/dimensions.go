@@ -39,24 +39,23 @@ func (l *loader) readCustomers() error {
 // readProducts reads the categories of the products that were sold, in English as far
 // as there is a translation.
 func (l *loader) readProducts() error {
-	english := map[string]replay.Text{}
+	english := map[string]string{}
 	err := l.pairs(TranslationsFile, translationColumns, func(name, translated string) {
-		english[strings.Clone(name)] = l.word(translated)
+		english[strings.Clone(name)] = strings.Clone(translated)
 	})
 	if err != nil {
 		return err
 	}
 	l.data.categories = map[replay.Text]replay.Text{}
 	return l.pairs(ProductsFile, productColumns, func(id, name string) {
-		product, _, sold := l.words.Get(id) // as items have been read
-		if !sold || id == "" || name == "" {
+		known, _, sold := l.words.Get(id) // as items have been read
+		if !sold || name == "" {
 			return
 		}
-		category := english[name]
-		if category == 0 {
-			category = l.word(name)
+		if english[name] != "" {
+			name = english[name]
 		}
-		l.data.categories[product] = category
+		l.data.categories[known] = l.word(name)
 	})
 }
 
@@ -64,8 +63,8 @@ func (l *loader) readProducts() error {
 func (l *loader) readSellers() error {
 	l.data.sellerStates = map[replay.Text]replay.Text{}
 	return l.pairs(SellersFile, sellerColumns, func(id, state string) {
-		if seller, _, sold := l.words.Get(id); sold && id != "" && state != "" {
-			l.data.sellerStates[seller] = l.word(state)
+		if known, _, sold := l.words.Get(id); sold && state != "" {
+			l.data.sellerStates[known] = l.word(state)
 		}
 	})
 }

@@ -50,7 +50,16 @@ func shaped(orders int) fstest.MapFS {
 			fmt.Fprintf(&p, "%s,%d,credit_card,%d,%d.20\n", order, k+1, n%10, n%500+12)
 		}
 	}
-	return fstest.MapFS{OrdersFile: {Data: o.Bytes()}, ItemsFile: {Data: i.Bytes()}, PaymentsFile: {Data: p.Bytes()}, CustomersFile: {Data: c.Bytes()}}
+	var described, placed bytes.Buffer
+	described.WriteString("product_id,product_category_name\n")
+	for n, product := range products {
+		fmt.Fprintf(&described, "%s,category_%d\n", product, n%71)
+	}
+	placed.WriteString("seller_id,seller_state\n")
+	for _, seller := range sellers {
+		fmt.Fprintf(&placed, "%s,SP\n", seller)
+	}
+	return fstest.MapFS{ProductsFile: {Data: described.Bytes()}, SellersFile: {Data: placed.Bytes()}, OrdersFile: {Data: o.Bytes()}, ItemsFile: {Data: i.Bytes()}, PaymentsFile: {Data: p.Bytes()}, CustomersFile: {Data: c.Bytes()}}
 }
 
 // maxOrderBytes is what docs/events.md promises of what an order may keep in memory,

@@ -24,18 +24,18 @@ type Options struct {
 }
 
 // Dataset is what was selected from the files, in the order of sending. A row takes
-// 32 to 48 bytes and its ids 17 each, with 16 bytes for each time that it is sent.
+// 32 to 56 bytes and its ids 17 each, with 16 bytes for each time that it is sent.
 type Dataset struct {
 	texts    replay.Texts
 	orders   replay.Rows[order]
 	items    replay.Rows[item]
 	payments replay.Rows[payment]
 	refs     []replay.Ref
-	// What the other files tell of products and sellers by their ids.
-	categories, sellerStates map[replay.Text]replay.Text
 	// first and last are the smallest and the largest event time, none without events.
 	first, last event.Time
 	shift       event.Duration
+	// What the other files tell of products and sellers by their ids.
+	categories, sellerStates map[replay.Text]replay.Text
 	// Rejects are the rows that no event is sent for, in file order.
 	Rejects []Reject
 	// Files are the files that were read, each with a digest of all its bytes.

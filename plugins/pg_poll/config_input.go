@@ -62,7 +62,7 @@ While Postgres is away, the input tries again with growing pauses and logs a lin
 			Default("").
 			Example("tidemark-alerts")).
 		Field(service.NewBoolField(fieldStopAtEnd).
-			Description("End when an answer has no rows.").
+			Description("Poll without pauses, and end when an answer has no rows, or when another input has the `exclusive` lock.").
 			Default(false)).
 		Field(service.NewAutoRetryNacksToggleField()).
 		LintRule("root = [\n  "+host.LintLongerThanZero(fieldInterval)+"\n]").

@@ -39,6 +39,7 @@ type input struct {
 	conn   *sql.Conn // nil while there is none; the lock is its session's
 	mine   bool      // the lock is held, or none is needed
 	begun  time.Time // of the last poll
+	hurry  bool      // the next one does not wait for its time
 	done   chan struct{}
 	outage host.Outage
 
@@ -130,11 +131,12 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 		}
 		in.outage = host.Outage{}
 		if len(batch) > 0 {
+			in.hurry = in.config.stopAtEnd
 			done := make(chan struct{})
 			in.done = done
 			return batch, func(context.Context, error) error { close(done); return nil }, nil
 		}
-		if in.config.stopAtEnd && in.mine {
+		if in.config.stopAtEnd { // nothing is left, or it is another's who polls
 			return nil, nil, service.ErrEndOfInput
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +28,11 @@ type polling struct {
 
 func newPolling(t *testing.T, db *kit.Database, settings string) *polling {
 	t.Helper()
-	conf, err := spec().ParseYAML(fmt.Sprintf("dsn: %q\ninterval: 1ms\n%s", db.DSN, settings), nil)
+	settings += fmt.Sprintf("\ndsn: %q\n", db.DSN)
+	if !strings.Contains(settings, "interval:") {
+		settings += "interval: 1ms\n"
+	}
+	conf, err := spec().ParseYAML(settings, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +151,7 @@ func TestNextPollAfterAcknowledgement(t *testing.T) {
 func TestStopAtEnd(t *testing.T) {
 	db := newDatabase(t)
 	exec(t, db, "insert into asked values (1)")
-	p := newPolling(t, db, "stop_at_end: true\nquery: select id from asked where id not in (select id from told)")
+	p := newPolling(t, db, "stop_at_end: true\ninterval: 1h\nquery: select id from asked where id not in (select id from told)")
 	ack := p.want(`{"id": 1}`)
 	exec(t, db, "insert into told values (1)")
 	ack()
@@ -161,8 +166,12 @@ func TestExclusive(t *testing.T) {
 	const settings = "query: select id from asked\nexclusive: e\n"
 	first := newPolling(t, db, settings)
 	first.want(`{"id": 1}`)()
-	second := newPolling(t, db, settings+"stop_at_end: true\n")
+	second := newPolling(t, db, settings)
 	second.silent()
+	bounded := newPolling(t, db, settings+"stop_at_end: true\n")
+	if got, _, err := bounded.read(t.Context()); !errors.Is(err, service.ErrEndOfInput) {
+		t.Errorf("got %v, error %v, want the end: another one polls", got, err)
+	}
 	newPolling(t, db, "query: select id from asked\nexclusive: other").want(`{"id": 1}`)
 	first.want(`{"id": 1}`)()
 	if err := first.Close(t.Context()); err != nil {

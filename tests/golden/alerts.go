@@ -21,7 +21,7 @@ type AlertRule struct {
 }
 
 // DefaultAlertRule holds where the rules name neither the status nor "*".
-func DefaultAlertRule() AlertRule { return AlertRule{5, 8, big.NewRat(3, 1), 3} }
+func DefaultAlertRule() AlertRule { return AlertRule{5, 8, big.NewRat(3, 1), 5} }
 
 // Judgement says which alerts a window raises, and what the weeks before are.
 type Judgement struct {

@@ -22,6 +22,15 @@ const minPool = 100
 // Day is the date of a day in Days.
 func (c *Counts) Day(day int) time.Time { return c.First.AddDate(0, 0, day) }
 
+// Until returns the counts without the days from a date on.
+func (c *Counts) Until(end time.Time) *Counts {
+	less := *c
+	for len(less.Days) > 0 && !less.Day(len(less.Days)-1).Before(end) {
+		less.Days = less.Days[:len(less.Days)-1]
+	}
+	return &less
+}
+
 // Pool returns the orders by hour that were placed around a day on its weekday: in
 // its month, the one before and the one after, and in the months around those while
 // that makes few.

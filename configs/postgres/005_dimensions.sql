@@ -65,7 +65,7 @@ create table if not exists delivery_windows (
     delivered_orders bigint not null default 0,
     -- Of the delivered: those whose day of delivery had been estimated.
     promised_orders bigint not null default 0,
-    -- Of the promised: those that came later.
+    -- Of the promised: those that came after that day.
     late_orders bigint not null default 0,
     -- From purchase to delivery, added over the delivered orders.
     delivery_ms bigint not null default 0,

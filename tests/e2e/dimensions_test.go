@@ -150,7 +150,7 @@ func TestDimensionsComparisonFails(t *testing.T) {
 		pairs      []string
 	}{
 		{"copies count", golden.CategoryGMV, []string{"      - label: dedup\n        dedup: { key: event_id, ttl: 7d }\n", ""}},
-		{"early is late", golden.Delivery, []string{"this.delay_ms > 0", "this.delay_ms > -86400000"}},
+		{"early is late", golden.Delivery, []string{"this.delay_ms >= 86400000", "this.delay_ms > 0"}},
 		{"an order for each item", golden.StateGMV, []string{`this.change == "items" && this.items_count == 1`, `this.change == "items"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

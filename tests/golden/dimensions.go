@@ -260,7 +260,7 @@ func (m *market) deliveries(since time.Time, daily bool) []Row {
 		}
 		n.promised++
 		n.delay += o.delivered.Sub(o.estimated).Milliseconds()
-		if o.delivered.After(o.estimated) {
+		if !o.delivered.Before(o.estimated.Add(24 * time.Hour)) { // the promise was for that day
 			n.late++
 		}
 	}

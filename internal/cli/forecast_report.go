@@ -95,7 +95,7 @@ func forecastReport(c *ucli.Context, db *sql.DB, f *forecast.Forecaster, s forec
 		return fmt.Errorf("the database holds %d complete steps of %v, too few to forecast any of the time asked for", len(series.Values), s.Step)
 	}
 	lines := qualities(evaluations)
-		if c.Bool(jsonName) {
+	if c.Bool(jsonName) {
 		enc := json.NewEncoder(c.App.Writer)
 		enc.SetIndent("", "  ")
 		return enc.Encode(lines)

@@ -69,17 +69,28 @@ func forecastReportCommand() *ucli.Command {
 	}
 }
 
+// figure is a number that may not be known, as the ratio of nothing to nothing: JSON has null for it.
+type figure float64
+
+// MarshalJSON writes the number, or null.
+func (f figure) MarshalJSON() ([]byte, error) {
+	if v := float64(f); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return json.Marshal(v)
+	}
+	return []byte("null"), nil
+}
+
 // quality is a line of the report.
 type quality struct {
-	Model        string  `json:"model"`
-	Origins      int     `json:"origins"`
-	Values       int     `json:"values"`
-	MASE         float64 `json:"mase"`
-	RelativeMASE float64 `json:"relative_mase"`
-	Pinball      float64 `json:"pinball"`
-	PinballRatio float64 `json:"pinball_ratio"`
-	Coverage80   float64 `json:"coverage_80"`
-	Coverage95   float64 `json:"coverage_95"`
+	Model        string `json:"model"`
+	Origins      int    `json:"origins"`
+	Values       int    `json:"values"`
+	MASE         figure `json:"mase"`
+	RelativeMASE figure `json:"relative_mase"`
+	Pinball      figure `json:"pinball"`
+	PinballRatio figure `json:"pinball_ratio"`
+	Coverage80   figure `json:"coverage_80"`
+	Coverage95   figure `json:"coverage_95"`
 }
 
 func forecastReport(c *ucli.Context, db *sql.DB, f *forecast.Forecaster, s forecast.Settings) error {
@@ -145,9 +156,9 @@ func qualities(evaluations []forecast.Evaluation) []quality {
 	for _, e := range evaluations {
 		lines = append(lines, quality{
 			Model: e.Model, Origins: e.Origins, Values: e.Points,
-			MASE: e.MASE, RelativeMASE: e.MASE / naive.MASE,
-			Pinball: e.Pinball, PinballRatio: e.Pinball / naive.Pinball,
-			Coverage80: e.Coverage80, Coverage95: e.Coverage95,
+			MASE: figure(e.MASE), RelativeMASE: figure(e.MASE / naive.MASE),
+			Pinball: figure(e.Pinball), PinballRatio: figure(e.Pinball / naive.Pinball),
+			Coverage80: figure(e.Coverage80), Coverage95: figure(e.Coverage95),
 		})
 	}
 	return lines

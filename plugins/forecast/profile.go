@@ -93,7 +93,6 @@ type profileState struct {
 	value, expect float64
 	values        [][]float64 // by period and phase
 	expects       [][]float64
-	seen          int
 }
 
 func newProfileState(periods []int, p profileParameters) *profileState {

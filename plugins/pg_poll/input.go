@@ -155,11 +155,11 @@ func (in *input) due(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	interval := in.config.interval
-	if in.config.stopAtEnd {
-		interval = min(interval, time.Second) // nothing new will come: only the rest is waited for
+	if in.hurry {
+		in.hurry = false
+		return nil
 	}
-	timer := time.NewTimer(time.Until(in.begun.Add(interval)))
+	timer := time.NewTimer(time.Until(in.begun.Add(in.config.interval)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -108,7 +108,7 @@ pipeline:
 			Advanced()).
 		Field(service.NewStringListField(fieldModels).
 			Description("The models to choose from. Empty: all.").
-			LintRule(fmt.Sprintf(`root = if this.type() == "string" && !%s.contains(this) { [ "models: there is no model " + this.format_json(no_indent: true).string() ] }`, namesJSON())).
+			LintRule(fmt.Sprintf(`root = if this.type() == "string" && !%s.contains(this) { [ "models: there is no model " + this.format_json(no_indent: true).string() ] }`, nameList())).
 			Example([]any{SeasonalNaive, HoltWinters}).
 			Default([]any{})).
 		Field(service.NewObjectField(fieldBacktest,
@@ -129,14 +129,8 @@ pipeline:
 			Advanced())
 }
 
-// namesJSON are the names of all models, as a list.
-func namesJSON() string {
-	text, err := json.Marshal(DefaultSettings().Models)
-	if err != nil {
-		panic(err) // texts always have a JSON form
-	}
-	return string(text)
-}
+// nameList are the names of all models, as a list of Bloblang.
+func nameList() string { return `["` + strings.Join(DefaultSettings().Models, `", "`) + `"]` }
 
 type processor struct {
 	timeField, valueField string

@@ -144,6 +144,9 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 
 // due returns when the messages of the last poll are acknowledged and the next may begin.
 func (in *input) due(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if in.conn == nil {
 		return service.ErrNotConnected
 	}

@@ -74,13 +74,12 @@ func (p *polling) read(ctx context.Context) (rows []string, ack func(), err erro
 	for {
 		batch, done, err := p.ReadBatch(ctx)
 		if errors.Is(err, service.ErrNotConnected) {
-			if ctx.Err() != nil {
-				return nil, nil, ctx.Err()
-			}
-			if err := p.Connect(ctx); err != nil && !errors.Is(err, service.ErrEndOfInput) {
-				p.t.Log(err) // Benthos logs it and comes back
-			} else if err != nil {
+			err = p.Connect(ctx)
+			if errors.Is(err, service.ErrEndOfInput) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 				return nil, nil, err
+			}
+			if err != nil {
+				p.t.Log(err) // Benthos logs it and comes back
 			}
 			continue
 		}

@@ -113,6 +113,10 @@ func shapes() map[string]shape {
 	}
 }
 
+// counted are operators of shipped streams that have no table: a day by category, state
+// or seller would fill the screen.
+var counted = []string{"categories", "sellers", "states", "deliveries"}
+
 // tableOrder is that in which a view has the tables.
 var tableOrder = []string{"funnel", "gmv", "drop_off", "payments"}
 
@@ -133,7 +137,7 @@ func (r *Rows) Letter() {
 }
 
 // Add takes a row in place of the one before it of the same task, window and group. It
-// tells whether there is a table for rows of that operator.
+// tells whether rows of that operator are shown by a table or left out on purpose.
 func (r *Rows) Add(p Partial) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,7 +153,7 @@ func (r *Rows) Add(p Partial) bool {
 	o := r.operators[p.Operator]
 	window, ok := p.Fields["window_start"].(time.Time)
 	if o == nil || !ok {
-		return false
+		return slices.Contains(counted, p.Operator)
 	}
 	group, _ := p.Fields[o.Group].(string)
 	groups := o.windows[window]

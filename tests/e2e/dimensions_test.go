@@ -70,7 +70,7 @@ func TestDimensions(t *testing.T) {
 			p.produce(dir, disturbed...)
 			r := p.run("consume", "--stop-at-end", "--streams", dimensionsOnly(t))
 			p.same(p.differ(want))
-			accountAddsUp(t, r.Output())
+			accountAddsUp(t, r.Stdout)
 			if n := p.sum("1", "dead_letter_events"); n != "0" {
 				t.Errorf("%s dead letters", n)
 			}

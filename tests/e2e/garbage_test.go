@@ -201,7 +201,7 @@ func TestGarbageRecords(t *testing.T) {
 
 	r := p.consume()
 	p.expect(golden.Compute(events, golden.Defaults()))
-	accountAddsUp(t, r.Output())
+	accountAddsUp(t, r.Stdout)
 
 	got := p.deadLetters()
 	for at, b := range expected {

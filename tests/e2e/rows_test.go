@@ -19,7 +19,7 @@ func TestOlist(t *testing.T) {
 	r := p.consume()
 	p.expect(want)
 	events, _ := read(t, dir, 0)
-	if n := accountAddsUp(t, r.Output())["tidemark-funnel"]; n != int64(len(events)) {
+	if n := accountAddsUp(t, r.Stdout)["tidemark-funnel"]; n != int64(len(events)) {
 		t.Errorf("the funnel has read %d records, want %d", n, len(events))
 	}
 	got := p.rows()
@@ -46,7 +46,7 @@ func TestOlist(t *testing.T) {
 	p.produce(dir)
 	r = p.consume()
 	p.expect(want)
-	if n := accountAddsUp(t, r.Output())["tidemark-funnel"]; n != int64(2*len(events)) {
+	if n := accountAddsUp(t, r.Stdout)["tidemark-funnel"]; n != int64(2*len(events)) {
 		t.Errorf("the funnel has read %d records, want %d", n, 2*len(events))
 	}
 }
@@ -72,7 +72,7 @@ func TestSameRowsHoweverTheyCome(t *testing.T) {
 			p.produce(dir, c.args...)
 			r := p.consume()
 			p.expect(wanted(t, dir, 0))
-			accountAddsUp(t, r.Output())
+			accountAddsUp(t, r.Stdout)
 		})
 	}
 }

@@ -98,7 +98,7 @@ func TestState(t *testing.T) {
 		if out := p.inspect(1, "tidemark-gmv", "gmv", lastItem(events).Format(time.RFC3339)); !strings.Contains(out, "Nothing is known") {
 			t.Error(out)
 		}
-		accountAddsUp(t, p.consume().Output())
+		accountAddsUp(t, p.consume().Stdout)
 		p.expectStanding(p.list("--operators"), map[string]int64{"tidemark-funnel": 3, "tidemark-gmv": 4, "tidemark-payments": 3}) // the reset took one
 		p.run("state", "reset", "--yes")
 		p.consume()

@@ -152,7 +152,9 @@ func TestCommitFigures(t *testing.T) {
 		g.deliver(0, g.rows(0, 6000, 3), true)
 		time.Sleep(3 * time.Second)
 		g.stop()
-		<-g.result
+		if err := <-g.result; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
 		if n := s.Read().CommitFailures; n != 0 {
 			t.Errorf("a stop counts as %d failures", n)
 		}

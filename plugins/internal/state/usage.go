@@ -11,19 +11,21 @@ type Usage struct {
 	Hits, Misses int64
 }
 
-// Usage is that of each operator that has tables, in the order in which it was made. It
-// is for the goroutine that the tables belong to.
+// Usage is that of each operator that has tables, in the order of their first ones. It is
+// for the goroutine that the tables belong to.
 func (l *Local) Usage() []Usage {
 	var all []Usage
+	at := map[string]int{}
 	for _, s := range l.tables {
 		label := string(s.prefix[:bytes.IndexByte(s.prefix, 0)])
-		n := len(all)
-		if n == 0 || all[n-1].Operator != label { // the tables of an operator are made together
+		i, ok := at[label]
+		if !ok {
+			i = len(all)
+			at[label] = i
 			all = append(all, Usage{Operator: label})
-			n++
 		}
-		u, hits, misses := &all[n-1], int64(0), int64(0)
-		hits, misses = s.table.Lookups()
+		u := &all[i]
+		hits, misses := s.table.Lookups()
 		u.Keys += int64(s.table.Keys())
 		u.Memory += int64(s.table.Memory())
 		u.Hits += hits

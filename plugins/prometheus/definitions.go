@@ -102,7 +102,7 @@ var (
 		"From the last stable offset that the brokers told: 0 behind all that is committed, whatever transactions are open. With `stateful`, which knows no end, what was received and waits; messages that the inner input has not handed out are not in it.")
 	lagSeconds = define("tidemark_lag_seconds", Gauge, "seconds of event time", "stream task topic partition",
 		"Event time between the newest record of a partition and the newest that was merged.",
-		"0 where no record waits. A look at it has the brokers asked, so under a backlog it is as of the look before. Records beyond `max_future` do not count as newest. Not for `stateful`.")
+		"0 where no record waits. A look at it has the brokers asked, so under a backlog it is as of the look before. Records beyond `max_future` do not count; while the newest of all is one, only what was received does. Not for `stateful`.")
 	waiting = define("tidemark_waiting_records", Gauge, "records", "stream task topic partition",
 		"Records that were received and wait in memory to be merged.", "")
 	events = define("tidemark_events_total", Counter, "events", "stream task operator topic",

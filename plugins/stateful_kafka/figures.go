@@ -9,8 +9,11 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 )
 
-// learn notes an event time of a record in the partition. One of the future tells nothing
-// of how far the others have come. The caller holds x.mu.
+// horizon is the latest event time that is believed: one of the future tells nothing of
+// how far the other records of a partition have come.
+func (c *cluster) horizon() event.Time { return event.TimeOf(time.Now().Add(c.cfg.opts.MaxFuture)) }
+
+// learn notes an event time of a record in the partition. The caller holds x.mu.
 func (x *part) learn(at event.Time) { x.newest = max(x.newest, at) }
 
 // learn tells the sources which event times, by topic and task, the partitions hold.
@@ -66,7 +69,7 @@ func (c *cluster) askNewest(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	listed, err := c.admin.ListMaxTimestampOffsets(ctx, c.cfg.topics...)
-	horizon := event.TimeOf(time.Now().Add(c.cfg.opts.MaxFuture))
+	horizon := c.horizon()
 	newest := map[string]map[int32]event.Time{}
 	for topic, parts := range listed {
 		newest[topic] = map[int32]event.Time{}

@@ -182,7 +182,7 @@ func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 	if x.finished {
 		return
 	}
-	size, newest := 0, event.MinTime
+	size, newest, horizon := 0, event.MinTime, s.cluster.horizon()
 	for _, r := range f.Records {
 		size += len(r.Key) + len(r.Value)
 	}
@@ -205,7 +205,9 @@ func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 		}
 		x.bytes += int64(len(r.Key) + len(r.Value))
 		at := event.TimeOf(r.Timestamp)
-		newest = max(newest, at)
+		if at <= horizon {
+			newest = max(newest, at)
+		}
 		records.Add(at, r.Offset, r.Key, r.Value, headers)
 	}
 	atEnd := f.HighWatermark == f.LastStableOffset && x.position == f.HighWatermark

@@ -49,7 +49,7 @@ func TestWhoHoldsTheWatermark(t *testing.T) {
 		if !all.HasWatermark || all.Watermark != 4000 || !a.Holder || b.Holder {
 			t.Errorf("A has come least far: %+v", all)
 		}
-		g.confirming = []int{0, 1}
+		g.run.ConfirmEnd(1)
 		time.Sleep(time.Second)
 		a, b, all = gaugesOf(t, s)
 		if all.Watermark != 4500 || a.Holder || !b.Holder || b.Waited || a.Waiting != 0 || a.Seen != 9003 || a.Next != 6 {
@@ -57,6 +57,7 @@ func TestWhoHoldsTheWatermark(t *testing.T) {
 		}
 		for range 130 { // until B is idle, as A goes on
 			g.deliver(0, g.rows(0, 10_000, 1), true)
+			g.run.ConfirmEnd(1)
 			time.Sleep(time.Second)
 		}
 		a, b, all = gaugesOf(t, s)
@@ -74,8 +75,8 @@ func TestLatency(t *testing.T) {
 		opts := rigOptions
 		opts.CommitInterval = time.Hour
 		g, s := metered(t, opts)
-		g.confirming = []int{0, 1}
 		g.start()
+		g.run.ConfirmEnd(1)
 		g.deliver(0, g.rows(0, 5000, 1), true)
 		time.Sleep(300 * time.Millisecond)
 		b := g.take()
@@ -98,7 +99,6 @@ func TestLatency(t *testing.T) {
 
 		// Records of A wait for the merge: their row is as old as they are.
 		time.Sleep(time.Minute)
-		g.confirming = nil
 		g.deliver(1, g.rows(1, 6500, 1), false)
 		g.take().Done(nil)
 		want(3, 1200*time.Millisecond)
@@ -135,6 +135,7 @@ func TestCommitFigures(t *testing.T) {
 			t.Errorf("%d commits in %v", d.Count, d.Sum)
 		}
 		boom := errors.New("boom")
+		synctest.Wait()
 		g.commit = func() error { return boom }
 		g.deliver(0, g.rows(0, 6000, 3), true)
 		if err := <-g.result; !errors.Is(err, boom) {

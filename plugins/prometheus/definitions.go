@@ -99,10 +99,10 @@ var (
 		"Largest event time that was merged of a partition.", "Absent before the first record.")
 	lagRecords = define("tidemark_lag_records", Gauge, "records", "stream task topic partition",
 		"Records of a partition that the task has not merged.",
-		"From the last stable offset that the brokers told: 0 behind all that is committed, whatever transactions are open. With `stateful`, which knows no end, what was received and waits; messages that the inner input has not handed out are not in it.")
+		"From the last stable offset that the brokers told: 0 behind all that is committed, whatever transactions are open. With `stateful`, which knows no end, messages that the inner input has handed out and that are not merged.")
 	lagSeconds = define("tidemark_lag_seconds", Gauge, "seconds of event time", "stream task topic partition",
 		"Event time between the newest record of a partition and the newest that was merged.",
-		"0 where no record waits. A look at it has the brokers asked, so under a backlog it is as of the look before. Records beyond `max_future` do not count; while the newest of all is one, only what was received does. Not for `stateful`.")
+		"0 where no record waits. A look at it has the brokers asked, so under a backlog it is as of the look before. Records beyond `max_future` do not count; while the newest of all is one, only what was received does. With `stateful` it is told only where it is 0.")
 	waiting = define("tidemark_waiting_records", Gauge, "records", "stream task topic partition",
 		"Records that were received and wait in memory to be merged.", "")
 	events = define("tidemark_events_total", Counter, "events", "stream task operator topic",

@@ -77,10 +77,10 @@ type End struct {
 	Newest event.Time
 }
 
-// LagRecords is how many records are before the end and not merged.
+// LagRecords is how many records are before the end and not merged, where the end is known.
 func (s *Source) LagRecords() (n int64, known bool) {
 	if !s.HasEnd {
-		return s.Waiting, false
+		return 0, false
 	}
 	return max(s.End.Offset-s.Next, 0), true
 }

@@ -151,5 +151,5 @@ lint: build ## Check code and shipped configs
 	$(BIN) lint $(STREAMS)
 	$(BIN) test $(STREAMS)
 
-docs: ## Write docs/components from the components' specs
-	go run ./internal/docgen docs/components
+docs: ## Write docs/components from the components' specs, docs/prometheus.md from the metrics' definitions
+	go run ./internal/docgen docs/components docs/prometheus.md

@@ -9,8 +9,8 @@ import (
 
 	_ "github.com/redpanda-data/benthos/v4/public/components/io"
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
-	_ "github.com/redpanda-data/connect/v4/public/components/prometheus"
 
+	_ "github.com/tidemark-streams/tidemark/internal/exporter"
 	_ "github.com/tidemark-streams/tidemark/plugins"
 )
 

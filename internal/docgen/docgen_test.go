@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/tidemark-streams/tidemark/plugins/prometheus"
 )
 
 // pagesDir is where the pages lie in the repository, seen from here.
@@ -36,6 +38,17 @@ func TestPagesAreCurrent(t *testing.T) {
 		if _, known := want[filepath.Base(path)]; !known {
 			t.Errorf("%s belongs to no component: run make docs", filepath.Base(path))
 		}
+	}
+}
+
+func TestMetricsPageIsCurrent(t *testing.T) {
+	want, err := prometheus.Page()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../docs/prometheus.md")
+	if err != nil || string(got) != string(want) {
+		t.Error("docs/prometheus.md is stale: run make docs")
 	}
 }
 

@@ -1,6 +1,7 @@
-// Command docgen writes a page per component of Tidemark, from its Benthos spec:
+// Command docgen writes a page per component of Tidemark, from its Benthos spec, and
+// the page of its metrics:
 //
-//	go run ./internal/docgen docs/components
+//	go run ./internal/docgen docs/components docs/prometheus.md
 //
 // It must not import stock Benthos components: every component that is
 // registered here is taken for one of ours.
@@ -14,20 +15,34 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/tidemark-streams/tidemark/plugins/prometheus"
+
 	_ "github.com/tidemark-streams/tidemark/plugins"
 )
 
 func main() {
-	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: docgen FOLDER") }
+	flag.Usage = func() { fmt.Fprintln(os.Stderr, "usage: docgen FOLDER METRICS") }
 	flag.Parse()
-	if flag.NArg() != 1 {
+	if flag.NArg() != 2 {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := write(flag.Arg(0), service.GlobalEnvironment()); err != nil {
+	err := write(flag.Arg(0), service.GlobalEnvironment())
+	if err == nil {
+		err = writeMetrics(flag.Arg(1))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "docgen:", err)
 		os.Exit(1)
 	}
+}
+
+func writeMetrics(file string) error {
+	page, err := prometheus.Page()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, page, 0o644)
 }
 
 // write makes dir hold the pages of env's components and no other page.

@@ -197,7 +197,7 @@ Null goes with every type. What does not fit is refused, not cut; only ` + "`num
 
 ### Metrics
 
-` + "`tidemark_pg_upsert_rows`" + ` counts rows by ` + "`table` and `outcome`: `written`, `superseded`" + ` (a newer value of the row was in the same batch) and ` + "`refused`" + `.
+` + "`tidemark_pg_upsert_rows_total`" + ` counts rows by ` + "`stream`, `table` and `outcome`: `written`, `superseded`" + ` (a newer value of the row was in the same batch) and ` + "`refused`" + `.
 `
 
 const exampleWindows = `

@@ -10,6 +10,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/postgres"
 )
 
@@ -17,9 +18,8 @@ import (
 // writes batches and keeps the ledger.
 type writer struct {
 	cfg        config
-	streamName string // names the stream in dead letters where there is no ledger
+	streamName string // names the stream where messages do not
 	log        *service.Logger
-	rows       *service.MetricCounter // by outcome
 	begun      *begunRuns
 	retry      *retrier
 
@@ -44,7 +44,6 @@ const (
 func newWriter(cfg config, res *service.Resources) *writer {
 	w := &writer{
 		cfg: cfg, streamName: res.StreamID(), log: res.Logger(), begun: begunOf(res),
-		rows: res.Metrics().NewCounter("tidemark_pg_upsert_rows", "table", "outcome"),
 	}
 	if w.streamName == "" {
 		w.streamName = cfg.table.String()
@@ -121,7 +120,7 @@ func (w *writer) inTx(ctx context.Context, do func(*sql.Tx) error) error {
 func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group) ([]refusal, error) {
 	refused := g.refused
 	pending := coalesce(g.rows)
-	w.rows.Incr(int64(len(g.rows)-len(pending)), w.cfg.table.String(), outcomeSuperseded)
+	w.count(g.origin, outcomeSuperseded, len(g.rows)-len(pending))
 	for len(pending) > 0 {
 		var bad []refusal
 		for _, part := range byNovelty(pending) {
@@ -131,7 +130,7 @@ func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group
 			}
 			bad = append(bad, b...)
 		}
-		w.rows.Incr(int64(len(pending)-len(bad)), w.cfg.table.String(), outcomeWritten)
+		w.count(g.origin, outcomeWritten, len(pending)-len(bad))
 		refused = append(refused, bad...)
 		// Behind a refused row the value that it was to replace comes into sight again.
 		pending = pending[:0]
@@ -144,11 +143,20 @@ func (w *writer) write(ctx context.Context, batch service.MessageBatch, g *group
 	if len(refused) == 0 {
 		return nil, nil
 	}
-	w.rows.Incr(int64(len(refused)), w.cfg.table.String(), outcomeRefused)
+	w.count(g.origin, outcomeRefused, len(refused))
 	if w.plan.letters == nil {
 		return refused, nil
 	}
 	return nil, w.putAway(ctx, batch, g.origin, refused)
+}
+
+// count counts what became of rows.
+func (w *writer) count(from origin, outcome string, n int) {
+	stream := from.stream
+	if stream == "" {
+		stream = w.streamName
+	}
+	meter.Process.Stream(stream).Rows(w.cfg.table.String(), outcome, n)
 }
 
 // put writes rows of a task, which are all first of their keys or all not, for all that

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
@@ -36,6 +37,7 @@ type input struct {
 	// defined is what the state of the operators depends on, the same for every task.
 	defined []task.Defined
 	source  source
+	stream  *meter.Stream // has the figures of the stream
 
 	mu     sync.Mutex // guards what follows
 	folder io.Closer  // the lock of the stream's folder
@@ -121,7 +123,7 @@ func (in *input) start(ctx context.Context) (err error) {
 		source: in.source, extract: in.cfg.extractor(), flight: newFlight(in.cfg.maxInFlight),
 		maxFuture: in.cfg.opts.MaxFuture, log: in.log, seen: event.MinTime,
 	}
-	in.folder = folder
+	in.folder, in.stream = folder, meter.Process.Stream(in.cfg.name)
 	for i, n := range next {
 		q := newQueue(n)
 		r.queues = append(r.queues, q)

@@ -11,6 +11,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
@@ -24,6 +25,7 @@ type life struct {
 	log   *service.Logger
 	task  int32
 	queue *queue
+	meter *meter.Task
 
 	quit   chan struct{} // see host.Runner.Run
 	once   sync.Once     // guards quit
@@ -37,7 +39,7 @@ type life struct {
 func newLife(in *input, number int, q *queue) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{
-		in: in, log: in.log, task: int32(number), queue: q,
+		in: in, log: in.log, task: int32(number), queue: q, meter: in.stream.Begin(int32(number)),
 		quit: make(chan struct{}), cancel: cancel, over: make(chan struct{}),
 	}
 	go l.live(ctx)
@@ -74,6 +76,7 @@ func (l *life) ending() bool {
 // live runs the task until its life is over.
 func (l *life) live(ctx context.Context) {
 	defer close(l.over)
+	defer l.meter.End()
 	defer l.cancel()
 	finished, refused := host.Runs(ctx, l.log, l.task, l.run, l.quit)
 	if refused != nil {
@@ -85,6 +88,11 @@ func (l *life) live(ctx context.Context) {
 
 // run is one run of the task, which is told unless it is one of many attempts.
 func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
+	defer func() {
+		if err != nil && ctx.Err() == nil && !l.ending() && !host.Refused(err) {
+			l.in.stream.Restarted()
+		}
+	}()
 	began := time.Now()
 	cfg := &l.in.cfg
 	store, err := l.in.cache.OpenDurable(cfg.fs, cfg.dir(int(l.task)), cfg.identity())
@@ -92,6 +100,7 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	defer l.meter.Close() // it asks the store
 	at, err := readPlace(store)
 	if err != nil {
 		return false, err
@@ -171,7 +180,10 @@ func (l *life) resume(at *place, store *state.Local, tools *tools) (*host.Runner
 	}
 	k := &keeper{generation: at.marker.Generation, store: store, cache: l.in.cache, task: t, queue: l.queue}
 	run := host.TaskRun{Stream: cfg.name, Task: l.task, Generation: at.marker.Generation, CommittedSeq: at.marker.Seq}
-	return host.NewRunner(run, cfg.opts, l.in.hub, feed{}, t, k, l.in.out), nil
+	r := host.NewRunner(run, cfg.opts, l.in.hub, feed{}, t, k, l.in.out)
+	l.meter.Run(at.marker.Generation, t.Accounts(), meter.Live{Ends: l.queue.reached, Disk: store.DiskUsage})
+	r.Meter(l.in.stream, l.meter, store.Usage)
+	return r, nil
 }
 
 // foreign says what a ledger means that knows a later generation. The folder is ours

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
@@ -35,6 +36,14 @@ type share struct {
 func (s *share) end() int64 { return s.first + int64(len(s.arrivals)) }
 
 func newQueue(next int64) *queue { return &queue{next: next, seen: event.MinTime} }
+
+// reached is the end of what the task was given, for its figures. How far event time will
+// come with that is not known.
+func (q *queue) reached(int) (meter.End, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return meter.End{Offset: q.next, Newest: event.MinTime}, true
+}
 
 // add gives the task its share of a batch, which may be empty, and tells how far the
 // whole input has come behind it.

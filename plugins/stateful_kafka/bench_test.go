@@ -17,6 +17,7 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/avro"
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
@@ -184,6 +185,10 @@ func BenchmarkTask(b *testing.B) {
 		out := make(chan host.Batch)
 		feed := &memoryFeed{rows: rows}
 		feed.run = host.NewRunner(host.TaskRun{Stream: "bench", Generation: 1}, in.cfg.opts, in.hub, feed, task.New(in.sample.chain, sources, in.cfg.opts.MaxOutOfOrderness), keepsNothing{}, out)
+		figures := meter.NewRegistry().Stream("bench")
+		here := figures.Begin(0)
+		here.Run(1, nil, meter.Live{})
+		feed.run.Meter(figures, here, nil)
 		taken := make(chan struct{})
 		go func() {
 			defer close(taken)

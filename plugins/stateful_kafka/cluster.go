@@ -36,6 +36,7 @@ type cluster struct {
 	ends kadm.ListedOffsets
 
 	confirm chan struct{} // a task wants to know the ends
+	look    chan struct{} // somebody looks at the figures
 	warned  atomic.Int64  // when the last warning was logged, Unix seconds
 	found   atomic.Bool   // connect is over
 
@@ -58,7 +59,7 @@ const connectTimeout = 15 * time.Second
 
 // connect finds the topics, and makes the changelog where it is missing.
 func connect(ctx context.Context, cfg config, log *service.Logger) (*cluster, error) {
-	c := &cluster{cfg: cfg, log: log, confirm: make(chan struct{}, 1), sources: map[int32]*source{}}
+	c := &cluster{cfg: cfg, log: log, confirm: make(chan struct{}, 1), look: make(chan struct{}, 1), sources: map[int32]*source{}}
 	c.limit()
 	client, err := kgo.NewClient(c.options()...)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/group"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
@@ -32,6 +33,8 @@ type input struct {
 	log  *service.Logger
 	hub  *host.Hub
 	line *line
+	// stream has the figures of the stream.
+	stream *meter.Stream
 	// cache is shared by the tasks' local stores.
 	cache *state.Cache
 
@@ -139,12 +142,14 @@ func (in *input) join() (err error) {
 		}
 		id = i.ID()
 	}
+	in.stream = meter.Process.Stream(in.cfg.group)
 	if in.tasks, err = joinGroup(in, in.cluster, id); err != nil {
 		return host.Refuse("%s: %w", fieldGroup, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	in.stop = stop
 	in.helpers.Go(func() { in.cluster.confirmEnds(ctx) })
+	in.helpers.Go(func() { in.cluster.lookAtEnds(ctx) })
 	if in.cfg.stopAtEnd {
 		in.helpers.Go(func() {
 			if in.tasks.finished(ctx) {

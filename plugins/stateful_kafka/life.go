@@ -15,6 +15,7 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
 	"github.com/tidemark-streams/tidemark/plugins/internal/group"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
@@ -29,6 +30,7 @@ type life struct {
 	member  *group.Member
 	log     *service.Logger
 	task    int32
+	meter   *meter.Task
 
 	stop, quit chan struct{} // see host.Runner.Run
 	once       sync.Once     // guards both
@@ -43,7 +45,7 @@ type life struct {
 func newLife(in *input, c *cluster, m *group.Member, p int32) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{
-		in: in, cluster: c, member: m, log: in.log, task: p,
+		in: in, cluster: c, member: m, log: in.log, task: p, meter: in.stream.Begin(p),
 		stop: make(chan struct{}), quit: make(chan struct{}), cancel: cancel, over: make(chan struct{}),
 	}
 	go l.live(ctx)
@@ -94,6 +96,7 @@ func (l *life) ending() bool {
 // live runs the task until its life is over.
 func (l *life) live(ctx context.Context) {
 	defer close(l.over)
+	defer l.meter.End()
 	defer l.cancel()
 	finished, refused := host.Runs(ctx, l.log, l.task, l.run, l.stop, l.quit)
 	if refused != nil {
@@ -122,6 +125,7 @@ func (l *life) restoring(ctx context.Context) (context.Context, context.CancelFu
 
 // run is one run of the task, which is told unless it is one of many attempts.
 func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
+	defer func() { l.restarts(ctx, err) }()
 	opening, opened := l.restoring(ctx)
 	defer opened()
 	if err := l.member.Confirm(opening); err != nil {
@@ -132,6 +136,7 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, store.close(err)) }()
+	defer l.meter.Close() // it asks the store
 
 	began := time.Now()
 	var at *place
@@ -214,7 +219,7 @@ func (l *life) resume(at *place, log *changelog.Log, last *changelog.Marker, sto
 	}
 	run := host.TaskRun{Stream: cfg.group, Task: l.task, Generation: log.Generation(), CommittedSeq: k.last.Seq}
 	src.runner = host.NewRunner(run, cfg.opts, l.in.hub, src, t, k, l.in.out)
-	return &running{l, k, src, src.runner}, nil
+	return l.metered(&running{l, k, src, src.runner}, log.Generation()), nil
 }
 
 // settleTime is how long a run that is over waits for what the outputs still hold of
@@ -256,6 +261,7 @@ const progressEvery = 5 * time.Second
 func (l *life) progress() func(restored, total int64) {
 	said := time.Now()
 	return func(restored, total int64) {
+		l.meter.Restore(restored, total)
 		if now := time.Now(); now.Sub(said) >= progressEvery {
 			said = now
 			l.log.Infof("Task %d restores its state: %d of %d changelog records", l.task, restored, total)

@@ -43,6 +43,9 @@ type part struct {
 	finished bool
 	paused   bool
 
+	stable int64      // where the partition ends for readers of what is committed, as far as is known; -1 where it is not
+	newest event.Time // largest event time before that, as far as is known
+
 	delivered, merged int64 // records that the task was given, and that it has merged
 	bytes             int64 // of what was delivered
 }
@@ -63,7 +66,7 @@ func (c *cluster) open(p int32, from map[string]int64) (*source, error) {
 	s := &source{cluster: c, task: p, hungry: make(chan struct{}, 1)}
 	assign := map[string]map[int32]kgo.Offset{}
 	for _, t := range c.cfg.topics {
-		x := &part{topic: t, partition: p, position: from[t], asked: -1, end: -1}
+		x := &part{topic: t, partition: p, position: from[t], asked: -1, end: -1, stable: -1, newest: event.MinTime}
 		if end, ok := c.ends.Lookup(t, p); ok {
 			x.end = end.Offset
 		}
@@ -179,7 +182,7 @@ func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 	if x.finished {
 		return
 	}
-	size := 0
+	size, newest, horizon := 0, event.MinTime, s.cluster.horizon()
 	for _, r := range f.Records {
 		size += len(r.Key) + len(r.Value)
 	}
@@ -201,9 +204,15 @@ func (s *source) deliverTo(i int, x *part, f kgo.FetchTopicPartition) {
 			headers = append(headers, event.Header{Key: strings.Clone(h.Key), Value: bytes.Clone(h.Value)})
 		}
 		x.bytes += int64(len(r.Key) + len(r.Value))
-		records.Add(event.TimeOf(r.Timestamp), r.Offset, r.Key, r.Value, headers)
+		at := event.TimeOf(r.Timestamp)
+		if at <= horizon {
+			newest = max(newest, at)
+		}
+		records.Add(at, r.Offset, r.Key, r.Value, headers)
 	}
 	atEnd := f.HighWatermark == f.LastStableOffset && x.position == f.HighWatermark
+	x.stable = f.LastStableOffset
+	x.learn(newest)
 	x.delivered += int64(records.Len())
 	s.runner.Deliver(i, records, x.position, atEnd) // the batch is the task's from now on
 	s.finishAtEnd(i, x)
@@ -233,6 +242,7 @@ func (s *source) stands(i int, stable, high int64) (stuck bool) {
 	if stable == high && x.position == high {
 		s.runner.ConfirmEnd(i)
 	}
+	x.stable = stable
 	stuck = x.position < stable && x.position == x.asked && !x.paused && !x.finished
 	x.asked = x.position
 	return stuck

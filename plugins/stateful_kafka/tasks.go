@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/group"
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
@@ -52,17 +53,20 @@ func (ts *tasks) assigned(list []int32) {
 			ts.lives[p] = newLife(ts.in, ts.cluster, ts.member, p)
 		}
 	}
+	ts.in.stream.Rebalanced(meter.Assigned)
 	ts.in.log.Infof("Tasks %v of consumer group %s are assigned to this process", list, ts.in.cfg.group)
 }
 
 // revoked ends the lives of tasks in peace. They are another's when it returns.
 func (ts *tasks) revoked(list []int32) {
+	ts.in.stream.Rebalanced(meter.Revoked)
 	ts.in.log.Infof("Tasks %v of consumer group %s go to another process", list, ts.in.cfg.group)
 	ts.each(list, func(l *life) { l.end(l.stop, closingTime) })
 }
 
 // lost ends the lives of tasks that may be another's already.
 func (ts *tasks) lost(list []int32) {
+	ts.in.stream.Rebalanced(meter.Lost)
 	ts.in.log.Warnf("Tasks %v of consumer group %s are lost: this process was silent for too long", list, ts.in.cfg.group)
 	ts.each(list, (*life).drop)
 }

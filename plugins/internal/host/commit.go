@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/fault"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 )
 
 // commit makes sure that the outputs have taken everything that follows from what
@@ -16,35 +17,51 @@ import (
 // Windows that have changed and were not emitted are none of its business: they are open
 // in the state as well, and so the next run emits them.
 func (r *Runner) commit(ctx context.Context) error {
+	watch := r.watch()
+	err := r.commitWatched(ctx, &watch)
+	watch.over(ctx, err)
+	return err
+}
+
+func (r *Runner) commitWatched(ctx context.Context, watch *watch) error {
 	r.stamp()
 	if fault.On(fault.StateFirst) {
-		if err := r.keep(ctx); err != nil {
+		if _, err := r.keep(ctx); err != nil {
 			return err
 		}
 	}
 	if err := r.settleOutputs(ctx); err != nil {
 		return err
 	}
+	watch.lap(meter.PhaseOutputs)
 	fault.Here(fault.BetweenOutputAndCommit)
-	if err := r.keep(ctx); err != nil {
+	kept, err := r.keep(ctx)
+	if err != nil {
 		return err
 	}
+	watch.kept = kept
+	watch.lap(meter.PhaseState)
 	fault.Here(fault.BeforeLedger)
-	return r.advance(ctx, r.task.Watermark())
+	if err := r.advance(ctx, r.task.Watermark()); err != nil {
+		return err
+	}
+	watch.lap(meter.PhaseLedgers)
+	return nil
 }
 
 // keep commits where the task stands, unless it stands where it stood.
-func (r *Runner) keep(ctx context.Context) error {
+func (r *Runner) keep(ctx context.Context) (kept bool, err error) {
 	place := r.task.Checkpoint().Append(nil)
 	if r.seq == r.kept && bytes.Equal(place, r.place) {
-		return nil
+		return false, nil
 	}
 	if err := r.keeper.Commit(ctx, r.seq, place); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return false, fmt.Errorf("commit: %w", err)
 	}
 	r.kept, r.place = r.seq, place
+	r.tally()
 	fault.Here(fault.AfterCommit)
-	return nil
+	return true, nil
 }
 
 func (r *Runner) settleOutputs(ctx context.Context) error {
@@ -85,7 +102,8 @@ func (r *Runner) settle(ctx context.Context) error {
 	if ctx.Err() != nil { // what is no longer in flight may have been refused
 		return context.Cause(ctx)
 	}
-	return orCause(ctx, r.keep(ctx))
+	_, err := r.keep(ctx)
+	return orCause(ctx, err)
 }
 
 // end is the last step of a bounded run: commit, then close everything that is

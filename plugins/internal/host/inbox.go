@@ -22,6 +22,7 @@ type delivery struct {
 // and behind what else the partition holds there, such as control records. End tells
 // that the broker has confirmed the end at next.
 func (r *Runner) Deliver(i int, records *task.Batch, next int64, end bool) {
+	records.Arrive(time.Now())
 	r.post(delivery{part: i, records: records, next: next, end: end})
 }
 

@@ -104,6 +104,7 @@ type Runner struct {
 	told     progress                // what the ledgers know
 	asked    time.Time               // when the ends were asked for under load
 	hurry    bool                    // a commit is due once everything that was received is merged
+	gauge    gauge
 }
 
 // NewRunner makes the runner of one task, which goes on from where run and t stand.
@@ -116,6 +117,7 @@ func NewRunner(run TaskRun, opts Options, hub *Hub, feed Feed, t *task.Task, kee
 		seq:      run.CommittedSeq, kept: run.CommittedSeq, place: t.Checkpoint().Append(nil),
 		told: progress{run, run.CommittedSeq, event.MinTime},
 	}
+	r.gauge.heads = make([]head, len(t.Sources))
 	t.Notify(r.rouse)
 	if opts.RowsPerMessage > 1 {
 		r.bundler = newBundler(min(opts.RowsPerMessage, opts.BatchSize)) // no bundle is larger than a batch
@@ -139,6 +141,7 @@ func (r *Runner) Run(ctx context.Context, stop, quit <-chan struct{}) (finished 
 		return false, err
 	}
 	defer r.hub.End(r.run)
+	r.measure()
 	finished, err = r.loop(ctx)
 	if errors.Is(err, errQuit) {
 		return false, r.settle(ctx)
@@ -188,12 +191,15 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 	emitted, sent, committed, uncommitted := began, began, began, 0
 	for {
 		r.receive()
-		n := r.task.Step(r.opts.BatchSize, event.TimeOf(time.Now().Add(r.opts.MaxFuture)), &r.sink)
+		n := r.step()
 		if n > 0 {
 			r.drained()
 			uncommitted += n
 		}
 		now := time.Now()
+		if n == 0 || now.Sub(r.gauge.stood) >= standEvery {
+			r.stand(now)
+		}
 		if n == 0 && r.caughtUp() || now.Sub(emitted) >= r.opts.EmitInterval {
 			if err := r.flush(ctx); err != nil {
 				return false, err

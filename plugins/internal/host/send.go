@@ -18,6 +18,7 @@ func (r *Runner) flush(ctx context.Context) error {
 			}
 		}
 	}
+	r.gauge.told()
 	return nil
 }
 
@@ -34,6 +35,7 @@ func (r *Runner) unsaid() int { return len(r.sink.Rows) + len(r.sink.Rejects) }
 
 // stamp makes messages of what was emitted, and numbers all of it in that order.
 func (r *Runner) stamp() {
+	r.gauge.stamped(r.unsaid())
 	if r.bundler != nil {
 		r.bundler.expect(r.sink.Rows)
 	}
@@ -82,9 +84,12 @@ func (r *Runner) send(ctx context.Context) error {
 	for len(r.pending) > 0 {
 		n := r.portion()
 		taken := r.inflight.add()
+		acknowledged := r.acknowledgement(r.pending[:n])
 		b := Batch{Messages: r.pending[:n:n], Done: func(err error) {
 			if err != nil {
 				r.refused(fmt.Errorf("an output refused %d messages: %w", n, err))
+			} else {
+				acknowledged()
 			}
 			taken()
 		}}
@@ -100,7 +105,7 @@ func (r *Runner) send(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	r.pending = nil
+	r.pending, r.gauge.pending = nil, time.Time{}
 	return nil
 }
 

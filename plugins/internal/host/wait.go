@@ -2,7 +2,10 @@ package host
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 )
 
 // caughtUp tells whether everything that was received is merged. A task that has
@@ -28,13 +31,11 @@ func (r *Runner) done() bool {
 // waited tells whether the merge has to wait for a partition: neither a record of it
 // nor the news that none follows has come.
 func (r *Runner) waited() bool {
-	for _, s := range r.task.Sources {
-		if s.Len() == 0 && !s.IsAtEnd() && !s.IsIdle() && !s.Done() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.task.Sources, waits)
 }
+
+// waits tells whether the merge has to wait for a source.
+func waits(s *task.Source) bool { return s.Len() == 0 && !s.IsAtEnd() && !s.IsIdle() && !s.Done() }
 
 // watchEnds asks for the ends now and then while there are partitions that others
 // may leave behind: only answers make them idle. While all stand still nobody asks.

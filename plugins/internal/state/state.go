@@ -32,6 +32,13 @@ type Keyed interface {
 	Name() string
 	// Len is the number of hot keys.
 	Len() int
+	// Keys is the number of all keys, hot or not. Deleted ones may be among them until the
+	// shelf knows.
+	Keys() int
+	// Lookups are how many keys were looked for and found: hits in memory, misses on the shelf.
+	Lookups() (hits, misses int64)
+	// Memory is about how many bytes the hot keys take.
+	Memory() int
 	// Dirty is the number of keys that changed since they were handed out.
 	Dirty() int
 	// Changes hands out every key that changed since Committed was called, with its value

@@ -17,22 +17,24 @@ import (
 // An error of the shelf sticks: the table then answers as if the key were absent,
 // and the task, which looks at Err before it commits, drops everything.
 type Table[K comparable, V any] struct {
-	name  string
-	codec Codec[K, V]
-	shelf Shelf
-	slab  slab[K, V]
-	hot   *Index   // the hashes and numbers of the hot keys; nil where the operator finds them itself
-	n     int      // hot keys
-	dirty []uint32 // changed since Changes handed them out
-	batch []uint32 // handed out for a commit that has not come about
-	out   []uint32 // handed out, and the shelf may not know it yet
-	away  Index    // the hashes of the keys that are on the shelf only
-	size  int      // estimated bytes of the hot keys
-	hand  int      // the chunk at which Shrink goes on
-	warm  []uint32 // the entries at hand in Warm
-	cache bool
-	buf   []byte
-	err   error
+	name    string
+	codec   Codec[K, V]
+	shelf   Shelf
+	slab    slab[K, V]
+	hot     *Index   // the hashes and numbers of the hot keys; nil where the operator finds them itself
+	n       int      // hot keys
+	dirty   []uint32 // changed since Changes handed them out
+	batch   []uint32 // handed out for a commit that has not come about
+	out     []uint32 // handed out, and the shelf may not know it yet
+	away    Index    // the hashes of the keys that are on the shelf only
+	size    int      // estimated bytes of the hot keys
+	hits    int64    // keys that were looked for and hot
+	fetched int64    // and on the shelf
+	hand    int      // the chunk at which Shrink goes on
+	warm    []uint32 // the entries at hand in Warm
+	cache   bool
+	buf     []byte
+	err     error
 }
 
 // Entry is a hot key with its value. Who keeps one saves looking for the key, for as
@@ -88,6 +90,15 @@ func (t *Table[K, V]) Name() string { return t.name }
 // Len is the number of hot keys.
 func (t *Table[K, V]) Len() int { return t.n }
 
+// Keys is the number of all keys, hot or not.
+func (t *Table[K, V]) Keys() int { return t.n + t.away.Len() }
+
+// Lookups are how many keys were found in memory, and how many on the shelf.
+func (t *Table[K, V]) Lookups() (hits, misses int64) { return t.hits, t.fetched }
+
+// Memory is about how many bytes the hot keys take.
+func (t *Table[K, V]) Memory() int { return t.size }
+
 // Size is about how many bytes the hot keys of a cached table take, 0 for others.
 func (t *Table[K, V]) Size() int {
 	if t.shelf == nil || !t.cache {
@@ -111,6 +122,7 @@ func (t *Table[K, V]) Find(k K) *Entry[K, V] {
 			return nil
 		}
 		e.used = true
+		t.hits++
 		return e
 	}
 	if t.away.Len() == 0 || t.err != nil {
@@ -187,6 +199,7 @@ func (t *Table[K, V]) fetch(k K, hash uint64) *Entry[K, V] {
 	}
 	e := t.add(key, hash, sizeOf(stored))
 	e.Value, e.logged, e.shelved, e.used = value, true, true, true
+	t.fetched++
 	t.away.Remove(hash, onShelf)
 	return e
 }

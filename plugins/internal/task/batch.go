@@ -3,6 +3,7 @@ package task
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
@@ -17,6 +18,14 @@ type Batch struct {
 	bytes     []byte // keys and values, one behind the other
 	headers   map[int][]event.Header
 	arrivals  []Arrival // in place of records: rows that were made already
+	arrived   time.Time
+}
+
+// Arrive notes when the batch came. The task itself has no use for that.
+func (b *Batch) Arrive(at time.Time) {
+	if b != nil {
+		b.arrived = at
+	}
 }
 
 // Arrival is a row that its feed has made, and what the feed alone knows of it.

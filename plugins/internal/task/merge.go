@@ -1,6 +1,10 @@
 package task
 
-import "github.com/tidemark-streams/tidemark/plugins/internal/event"
+import (
+	"time"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+)
 
 // Source is one source partition of a task: the records that were fetched and not
 // yet merged, and what the partition says about the passage of event time.
@@ -46,6 +50,14 @@ func (s *Source) Push(b *Batch) {
 		s.n += b.Len()
 		s.atEnd, s.idle = false, false
 	}
+}
+
+// Arrived is when the batch came of which the next record to merge is, zero where none waits.
+func (s *Source) Arrived() (at time.Time) {
+	if s.Len() > 0 {
+		at = s.queue[0].arrived
+	}
+	return at
 }
 
 // time is the event time of the record that is merged next; there is one.

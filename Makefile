@@ -9,7 +9,7 @@ BIN     := bin/tidemark
 STREAMS := ./streams/...
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-GOTEST   := go test -race -shuffle=on -timeout=30m
+GOTEST   := go test -race -shuffle=on -timeout=45m
 UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos)
 
 COMPOSE := docker compose -f compose/compose.yaml

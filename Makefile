@@ -99,8 +99,9 @@ reset: clean-checkpoints clean ## clean-checkpoints and clean
 SIMULATION := go test -timeout=30m -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=3000
 MEMORY     := go test -run TestMemory ./plugins/fan_out
 
+# The longest package first: the others pass beside it.
 test: ## All tests that this machine can run
-	$(GOTEST) ./...
+	$(GOTEST) ./tests/e2e ./...
 	$(SIMULATION)
 	$(MEMORY)
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 	ucli "github.com/urfave/cli/v2"
-	"gopkg.in/yaml.v3"
 
 	"github.com/tidemark-streams/tidemark/internal/console"
 	"github.com/tidemark-streams/tidemark/internal/pg"
@@ -34,7 +33,7 @@ type liveConsole struct {
 }
 
 // newConsole decides what a run of these streams shows.
-func newConsole(c *ucli.Context, files []string) (*liveConsole, error) {
+func newConsole(c *ucli.Context, streams streamKinds) (_ *liveConsole, err error) {
 	l := &liveConsole{screen: console.NewScreen(c.App.Writer)}
 	switch {
 	case c.Bool(noConsoleName):
@@ -44,17 +43,11 @@ func newConsole(c *ucli.Context, files []string) (*liveConsole, error) {
 			l.rows = console.NewRows()
 			l.read = func(context.Context) (console.View, error) { return l.rows.View(), nil }
 		}
-	default:
-		writes, err := writeToPostgres(files)
-		if err != nil {
-			return nil, err
+	case streams.written:
+		if l.looker, err = pg.NewLooker(c.String(dsnName), !l.screen.Terminal()); err != nil {
+			return nil, fmt.Errorf("--%s: %w", dsnName, err)
 		}
-		if writes {
-			if l.looker, err = pg.NewLooker(c.String(dsnName), !l.screen.Terminal()); err != nil {
-				return nil, fmt.Errorf("--%s: %w", dsnName, err)
-			}
-			l.read = l.looker.Look
-		}
+		l.read = l.looker.Look
 	}
 	if l.read == nil || !l.screen.Terminal() || !console.NewScreen(os.Stderr).Terminal() {
 		return l, nil // logs on another output tear nothing
@@ -152,20 +145,4 @@ func (l *liveConsole) options() ([]service.CLIOptFunc, error) {
 			return &consoleWriter{rows: l.rows, above: l.screen}, service.BatchPolicy{}, 1, nil
 		})
 	return []service.CLIOptFunc{service.CLIOptSetEnvironment(env)}, err
-}
-
-// writeToPostgres tells whether one of the streams has rows for the console to read.
-func writeToPostgres(files []string) (found bool, err error) {
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			return false, err
-		}
-		var doc yaml.Node
-		if err := yaml.Unmarshal(text, &doc); err != nil {
-			return false, fmt.Errorf("%s: %w", f, err)
-		}
-		eachComponent(&doc, "pg_upsert", func(*yaml.Node) { found = true })
-	}
-	return found, nil
 }

@@ -65,15 +65,15 @@ func consume(c *ucli.Context) error {
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
-	show, err := newConsole(c, files)
-	if err != nil {
-		return ucli.Exit(err.Error(), 1)
-	}
-	defer show.end()
 	kinds, err := kindsOf(files)
 	if err != nil {
 		return ucli.Exit(err.Error(), 1)
 	}
+	show, err := newConsole(c, kinds)
+	if err != nil {
+		return ucli.Exit(err.Error(), 1)
+	}
+	defer show.end()
 	bounded := c.Bool(stopAtEndName)
 	if bounded {
 		files = kinds.stateful

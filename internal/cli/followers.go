@@ -9,14 +9,19 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 )
 
-// inputOnPostgres is the input that follows rows of other streams.
-const inputOnPostgres = "pg_poll"
+const (
+	// inputOnPostgres is the input that follows rows of other streams.
+	inputOnPostgres = "pg_poll"
+	// outputToPostgres is the output that writes them.
+	outputToPostgres = "pg_upsert"
+)
 
 // streamKinds are the streams of a folder by what they wait for.
 type streamKinds struct {
 	stateful  []string // have a stateful input, which knows where its topics end
 	followers []string // have none: what they read may be the rows of the others
 	polling   []string // those of the followers that read them from Postgres
+	written   bool     // one of all writes rows to Postgres
 }
 
 // kindsOf sorts stream configs.
@@ -33,7 +38,10 @@ func kindsOf(files []string) (k streamKinds, err error) {
 			return k, fmt.Errorf("%s: %w", f, err)
 		}
 		err = b.WalkComponents(func(w *service.WalkedComponent) error {
-			if w.ComponentType == "input" {
+			switch w.ComponentType {
+			case "output":
+				k.written = k.written || w.Name == outputToPostgres
+			case "input":
 				stateful = stateful || w.Name == inputOnKafka || w.Name == inputOnDisk
 				polls = polls || w.Name == inputOnPostgres
 			}

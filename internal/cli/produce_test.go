@@ -190,6 +190,16 @@ func TestProduceRefusesTopicsThatForget(t *testing.T) {
 	}
 }
 
+// untilOneHasArrived is a context that ends when an order is in its topic.
+func untilOneHasArrived(t *testing.T, addr []string) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		consumeOne(t, addr, olistcsv.TopicOrders)
+	}()
+	return ctx
+}
+
 // An interrupted replay delivers what it has begun and says how far it came.
 func TestProduceInterrupted(t *testing.T) {
 	_, client := fakeKafka(t)
@@ -199,11 +209,7 @@ func TestProduceInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Reset()
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		defer cancel()
-		consumeOne(t, addr, olistcsv.TopicOrders) // something has arrived
-	}()
+	ctx := untilOneHasArrived(t, addr)
 	env := variables(addr[0], map[string]string{"TIDEMARK_DATASET_DIR": dataset(t), "TIDEMARK_SPEED": "1"})
 	if err := produce(ctx, env, addr, &out, &errOut); err != nil {
 		t.Fatal(err)
@@ -222,11 +228,7 @@ func TestProduceGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Reset()
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		defer cancel()
-		consumeOne(t, addr, olistcsv.TopicOrders)
-	}()
+	ctx := untilOneHasArrived(t, addr)
 	env := variables(addr[0], map[string]string{
 		"TIDEMARK_DATASET_DIR": dataset(t), "TIDEMARK_SPEED": "1", checkpointEnv: filepath.Join(t.TempDir(), "state", positionFile),
 	})

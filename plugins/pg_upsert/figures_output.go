@@ -13,28 +13,30 @@ import (
 	"github.com/tidemark-streams/tidemark/plugins/internal/postgres"
 )
 
-// reporter stores the figures of tasks, for the outputs of a stream together.
-type reporter struct {
+// silence says that figures are not stored, once in logEvery for the outputs of a stream
+// together: they share a database.
+type silence struct {
+	warn func(format string, args ...any)
+	now  func() time.Time
+
 	mu     sync.Mutex
 	logged time.Time
 }
 
-type reporterResource struct{ streamID string }
+type silenceResource struct{ streamID string }
 
-func reporterOf(res *service.Resources) *reporter {
-	r, _ := res.GetOrSetGeneric(reporterResource{res.StreamID()}, &reporter{})
-	return r.(*reporter)
+func silenceOf(res *service.Resources) *silence {
+	s, _ := res.GetOrSetGeneric(silenceResource{res.StreamID()}, &silence{warn: res.Logger().Warnf, now: time.Now})
+	return s.(*silence)
 }
 
-// news tells whether it is time for another line about figures that are not stored.
-func (r *reporter) news(now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.logged.IsZero() && now.Sub(r.logged) < logEvery {
-		return false
+func (s *silence) say(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.now(); s.logged.IsZero() || now.Sub(s.logged) >= logEvery {
+		s.logged = now
+		s.warn("The table %s does not take the figures of tasks, so the live page shows none, or old ones: %s", figuresTable, why)
 	}
-	r.logged = now
-	return true
 }
 
 // figures finds the table of figures, or leaves w without one. Figures are no part of the
@@ -50,19 +52,13 @@ func (w *writer) figures(ctx context.Context) (*tableInfo, error) {
 	case err == nil:
 		return t, nil
 	case errors.Is(err, sql.ErrNoRows):
-		w.unreported("it does not exist; `tidemark db migrate` creates it")
+		w.silence.say("it does not exist; `tidemark db migrate` creates it")
 	case judge(err) == passing:
 		return nil, told{"table " + name.String() + ": " + describe(err), err}
 	default:
-		w.unreported(describe(err))
+		w.silence.say(describe(err))
 	}
 	return nil, nil
-}
-
-func (w *writer) unreported(why string) {
-	if w.reports.news(w.retry.now()) {
-		w.log.Warnf("The table %s does not take the figures of tasks, so the live page shows none, or old ones: %s", figuresTable, why)
-	}
 }
 
 // Place implements host.Reporter.
@@ -79,7 +75,7 @@ func (w *writer) Report(ctx context.Context, run host.TaskRun, figures []byte) e
 	defer done()
 	_, err := w.db.ExecContext(ctx, figuresSQL(w.cfg.ledgerTable, w.plan.figures.name), run.Stream, run.Task, run.Generation, string(figures))
 	if err != nil && w.alive.Err() == nil {
-		w.unreported(describe(err))
+		w.silence.say(describe(err))
 	}
 	return err
 }

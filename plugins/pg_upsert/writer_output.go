@@ -21,7 +21,7 @@ type writer struct {
 	streamName string // names the stream where messages do not
 	log        *service.Logger
 	begun      *begunRuns
-	reports    *reporter
+	silence    *silence // about figures
 	retry      *retrier
 
 	db   *sql.DB
@@ -44,7 +44,7 @@ const (
 
 func newWriter(cfg config, res *service.Resources) *writer {
 	w := &writer{
-		cfg: cfg, streamName: res.StreamID(), log: res.Logger(), begun: begunOf(res), reports: reporterOf(res),
+		cfg: cfg, streamName: res.StreamID(), log: res.Logger(), begun: begunOf(res), silence: silenceOf(res),
 	}
 	if w.streamName == "" {
 		w.streamName = cfg.table.String()

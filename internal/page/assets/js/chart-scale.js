@@ -23,10 +23,13 @@ export function joinTimes(a, b) {
   return [...new Set([...a, ...b])].sort((x, y) => x - y);
 }
 
-// Values of times t at the times of all; null where t has none.
-export function place(all, t, values) {
-  const by = new Map(t.map((x, i) => [x, values[i]]));
-  return all.map((x) => by.get(x) ?? null);
+// The values of buckets that start at t and last step, at each of the times all; null where
+// none of them is.
+export function place(all, t, values, step) {
+  return all.map((x) => {
+    const i = bucketAt(t, x);
+    return i >= 0 && x < t[i] + step ? values[i] : null;
+  });
 }
 
 // Sums from each series to the last, so that the first is drawn behind all.

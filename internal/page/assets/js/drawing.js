@@ -96,7 +96,7 @@ export class Drawing {
         {},
         ...bands.flatMap(() => [0, 1].map(() => ({ paths: steps, points: { show: false }, spanGaps: true, width: 0 }))),
         ...plain.map((s) => s.kind === "line"
-          ? { paths: steps, points: { show: false }, spanGaps: true, stroke: color(s.color), width: 2, dash: [5, 3] }
+          ? { paths: steps, points: { show: false }, spanGaps: true, stroke: color(s.color), width: 2.5, dash: [6, 3] }
           : { paths: this.asBars() ? bars : steps, points: { show: false }, fill: color(s.color), width: 0 }),
       ],
       bands: bands.map((s, i) => ({ series: [2 * i + 2, 2 * i + 1], fill: color(s.color) })),

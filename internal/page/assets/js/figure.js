@@ -20,7 +20,7 @@ function mark(node) {
 }
 
 export function setFigure(node, shown, value) {
-  const exact = value === null || value === undefined ? "" : String(value);
+  const exact = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
   const before = node.dataset.value;
   if (before === exact && node.textContent === shown) return;
   node.textContent = shown;

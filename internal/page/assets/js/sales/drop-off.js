@@ -24,7 +24,7 @@ export class DropOff {
         { key: "rate", title: "Of all orders", number: true, show: percent, hint: "Dropped orders of the status, of the orders of all statuses" },
         { key: "pending", title: "Pending", number: true, show: count, hint: "Not dropped yet: seven days for items and payment have not passed" },
         { key: "customers", title: "Customers", number: true, show: count },
-        { key: "samples", title: "Dropped orders, some", draw: drawIds },
+        { key: "samples", title: "Samples", hint: "Ids of some dropped orders", draw: drawIds },
       ],
     });
     byId("statuses").append(this.table.node);

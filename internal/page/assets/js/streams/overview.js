@@ -16,7 +16,7 @@ export class Overview {
         { key: "stream", title: "Stream", show: String },
         { key: "running", title: "Tasks running", draw: drawRunning },
         { key: "lag", title: "Lag", number: true, still: true, show: lag, hint: "Records that wait in Kafka" },
-        { key: "throughput", title: "Events a second, last 5 min", draw: drawPace(history, (s) => s.stream) },
+        { key: "throughput", title: "Events/s", draw: drawPace(history, (s) => s.stream), hint: "Over the last 10 s of commits; the line: the last 5 minutes on this page" },
         { key: "watermark", title: "Watermark (UTC)", still: true, show: watermark, hint: "The least of its tasks: events before it are late" },
         { key: "rows", title: "Rows emitted", number: true, still: true, show: count },
         { key: "balanced", title: "Account", draw: drawBalance },

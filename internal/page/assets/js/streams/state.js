@@ -6,7 +6,7 @@ import { orNone } from "./cells.js";
 
 export function stateTable(stream) {
   return new Table({
-    caption: "State by operator", of: stream, hideCaption: true,
+    caption: "State by operator", of: stream,
     key: (o) => `${o.task}/${o.operator}`, row: (o) => `operators:${stream}/${o.task}/${o.operator}`, nothing: "No operator has state.",
     columns: [
       { key: "operator", title: "Operator", show: String },

@@ -2,8 +2,9 @@
 
 import { el } from "../dom.js";
 import { accountTable } from "./account.js";
-import { offsetsTable, offsetsOf } from "./offsets.js";
-import { stateTable, stateOf } from "./state.js";
+import { commitsOf, commitsTable } from "./commits.js";
+import { offsetsOf, offsetsTable } from "./offsets.js";
+import { stateOf, stateTable } from "./state.js";
 import { tasksTable } from "./tasks.js";
 
 export class Stream {
@@ -12,18 +13,20 @@ export class Stream {
     this.tasks = tasksTable(stream, history);
     this.offsets = offsetsTable(stream);
     this.account = accountTable(stream);
+    this.commits = commitsTable(stream);
     this.state = stateTable(stream);
     this.node = el("section", { className: "card stream", "aria-labelledby": id },
       el("div", { className: "card-head" }, el("h2", { id }, stream)),
       this.tasks.node,
       el("div", { className: "stream-grid" }, this.offsets.node, this.account.node),
-      el("details", {}, el("summary", {}, "State by operator"), this.state.node));
+      el("details", {}, el("summary", {}, "Commits and state in detail"), el("div", { className: "stream-grid" }, this.commits.node, this.state.node)));
   }
 
   show(stream) {
     this.tasks.update(stream.tasks);
     this.offsets.update(offsetsOf(stream));
     this.account.update(stream.account);
+    this.commits.update(commitsOf(stream));
     this.state.update(stateOf(stream));
   }
 }

@@ -1,5 +1,7 @@
 // The tasks of a stream: who has them, how far they are, when they last committed.
 
+import { el } from "../dom.js";
+import { setFigure } from "../figure.js";
 import { bytes, count, duration, instant, none } from "../format.js";
 import { Table } from "../table.js";
 import { lag, lines, orNone } from "./cells.js";
@@ -14,11 +16,10 @@ export function tasksTable(stream, history) {
       { key: "state", title: "State", show: String, tone: (v) => v === "unowned" ? "alert" : v === "unknown" ? "warn" : "" },
       { key: "owner", title: "Owner", draw: drawOwner },
       { key: "lag", title: "Lag", number: true, still: true, show: lag, hint: "Records that wait in Kafka" },
-      { key: "throughput", title: "Events a second, last 5 min", draw: drawPace(history, (t) => `${stream}/${t.task}`) },
+      { key: "throughput", title: "Events/s", draw: drawPace(history, (t) => `${stream}/${t.task}`), hint: "Over the last 10 s of commits; the line: the last 5 minutes on this page" },
       { key: "watermark", title: "Watermark (UTC), held by", draw: drawWatermark },
       { key: "commit", title: "Commit (UTC)", draw: drawCommit },
-      { key: "phases", title: "Took", draw: drawPhases },
-      { key: "store", title: "State", draw: drawStore },
+      { key: "store", title: "State kept", draw: drawStore },
       { key: "generation", title: "Generation", number: true, show: orNone(count), hint: "How often the task has begun" },
       { key: "seq", title: "Emissions", number: true, still: true, show: orNone(count), hint: "Committed" },
     ],
@@ -38,22 +39,28 @@ function drawWatermark(cell, _, { watermark, holder, ended }) {
   set("holder", place ? `held by ${place}` : "", place);
 }
 
+// The second line: how long ago, and how long it took.
 function drawCommit(cell, commit) {
-  const set = lines(cell, ["commit.at", "age"], { still: true });
-  cell.children[1].removeAttribute("data-figure");
-  cell.children[1].dataset.since = commit?.at ?? "";
-  set("commit.at", commit ? instant(commit.at) : none, commit?.at);
+  if (!cell.firstChild) {
+    cell.removeAttribute("data-figure");
+    cell.append(still("span", "commit.at"), el("span", { className: "small" }, el("span"), still("span", "commit.seconds")));
+  }
+  const [at, below] = cell.children;
+  setFigure(at, commit ? instant(commit.at) : none, commit?.at);
+  below.firstChild.dataset.since = commit?.at ?? "";
+  setFigure(below.lastChild, commit ? `, took ${duration(commit.seconds)}` : "", commit?.seconds);
 }
 
-function drawPhases(cell, _, { commit }) {
-  const set = lines(cell, ["commit.seconds", "commit.phases"], { still: true });
-  set("commit.seconds", commit ? duration(commit.seconds) : none, commit?.seconds);
-  const phases = Object.entries(commit?.phases ?? {}).map(([phase, s]) => `${phase} ${duration(s)}`).join(", ");
-  set("commit.phases", phases, phases);
+function still(tag, key) {
+  const node = el(tag);
+  node.dataset.figure = key;
+  node.dataset.still = "";
+  return node;
 }
 
 function drawStore(cell, store) {
-  const set = lines(cell, ["store.disk_bytes", "store.keys"], { still: true });
-  set("store.disk_bytes", store ? `${bytes(store.disk_bytes)} disk, ${bytes(store.memory_bytes)} memory` : none, store?.disk_bytes);
+  const set = lines(cell, ["store.disk_bytes", "store.memory_bytes", "store.keys"], { still: true });
+  set("store.disk_bytes", store ? `${bytes(store.disk_bytes)} on disk` : none, store?.disk_bytes);
+  set("store.memory_bytes", store ? `${bytes(store.memory_bytes)} in memory` : "", store?.memory_bytes);
   set("store.keys", store ? `${count(store.keys)} keys` : "", store?.keys);
 }

@@ -15,7 +15,7 @@ export class Gmv {
     const limits = bounds(range, bucket, gmv.t);
     const forecast = within(gmv.forecast, limits) ? scaled(gmv.forecast, bucket) : null;
     const t = forecast ? joinTimes(gmv.t, forecast.t) : gmv.t;
-    const series = [{ name: "GMV", color: "series-1", kind: "area", values: place(t, gmv.t, gmv.series, bucketSeconds[bucket]) }];
+    const series = [{ name: "GMV", color: "series-1", kind: "bars", values: place(t, gmv.t, gmv.series, bucketSeconds[bucket]) }];
     if (forecast) {
       const at = (values) => place(t, forecast.t, values, step(forecast));
       if (forecast.lower_95.length) series.unshift({ name: "95 %", color: "band-95", kind: "band", lower: at(forecast.lower_95), upper: at(forecast.upper_95) });

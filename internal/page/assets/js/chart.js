@@ -21,10 +21,10 @@ export class Chart {
     this.pointed = null; // a time
     this.title = el("h3");
     this.summary = el("p", { className: "chart-summary" });
-    this.plot = el("div", { className: "plot", tabIndex: 0, role: "slider", "aria-valuemin": 0, title: "Drag to zoom in" });
+    this.plot = el("div", { className: "plot", tabIndex: 0, role: "slider", "aria-valuemin": 0 });
     this.empty = el("p", { className: "plot-empty", hidden: true });
     this.legend = el("ul", { className: "legend" });
-    this.legend.style.setProperty("--item-width", `calc(${digits}ch + 5.5rem)`);
+    this.legend.style.setProperty("--item-width", `calc(${digits}ch + 7rem)`);
     this.details = el("details", {}, el("summary", {}, "The same as a table"));
     node.append(el("figcaption", { className: "chart-head" }, this.title, this.summary), this.plot, this.legend, this.details);
     this.drawing = new Drawing(this.plot, { point: (x) => this.pointAt(x), zoom });

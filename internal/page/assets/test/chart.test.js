@@ -25,7 +25,7 @@ test("a stack ends with the sum at its front", () => {
 });
 
 test("the peak is the first of the highest", () => {
-  assert.equal(peak([midnight, midnight + hour, midnight + 2 * hour], [3, 5, 5], "hour", String), "Most: 5 on 21 Aug 2018, 01:00.");
+  assert.equal(peak([midnight, midnight + hour, midnight + 2 * hour], [3, 5, 5], "hour", String), "Highest: 5 on 21 Aug 2018, 01:00.");
   assert.equal(peak([midnight], [0], "hour", String), "");
 });
 

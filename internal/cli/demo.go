@@ -57,7 +57,7 @@ demo refuses to start.`,
 			&ucli.IntFlag{Name: ordersName, Value: 20000, Usage: "orders to generate"},
 			&ucli.Uint64Flag{Name: seedName, Value: 1, Usage: "seed of the generated orders"},
 			&ucli.IntFlag{Name: partsName, Value: 3, Usage: "partitions of each topic"},
-			&ucli.StringFlag{Name: pageAddressName, Value: pageDefault, Usage: "address of the live page; where the default is taken, a free port"},
+			&ucli.StringFlag{Name: pageAddressName, Value: defaultPageAddress, Usage: "address of the live page; where the default is taken, a free port"},
 			&ucli.BoolFlag{Name: noServeName, Usage: "leave after the tables are printed, without a page"},
 		},
 		Action: runDemo,
@@ -71,20 +71,26 @@ type demo struct {
 	brokers string
 	dsn     string
 	dataset string
-	url     string // of the live page
-	printed bool   // the tables: what comes then lasts until the user ends it
+	url     string      // of the live page
+	printed bool        // the tables: what comes then lasts until the user ends it
+	fail    func(error) // ends the run
 	undo    []func() error
 }
 
 func runDemo(c *ucli.Context) (err error) {
-	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+	signals, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	d := &demo{c: c, brokers: c.String(brokersName), dsn: c.String(postgresName), dataset: c.String(datasetName)}
+	ctx, fail := context.WithCancelCause(signals)
+	d := &demo{c: c, fail: fail, brokers: c.String(brokersName), dsn: c.String(postgresName), dataset: c.String(datasetName)}
 	defer func() {
+		if ctx.Err() != nil && signals.Err() == nil {
+			err = context.Cause(ctx)
+		}
+		fail(nil)
 		for i := len(d.undo) - 1; i >= 0; i-- {
 			err = errors.Join(err, d.undo[i]())
 		}
-		if ctx.Err() != nil && !d.printed {
+		if signals.Err() != nil && !d.printed {
 			err = ucli.Exit("demo: interrupted", 130)
 		} else if err != nil && !errors.As(err, new(ucli.ExitCoder)) {
 			err = ucli.Exit("demo: "+err.Error(), 1)

@@ -2,41 +2,66 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"strings"
 )
 
-const (
-	pageAddressName = "page-address"
-	pageDefault     = "localhost:4040"
-)
+const pageAddressName = "page-address"
 
-// page begins to serve the live page.
+// page begins to serve the live page, which lasts until everything else has stopped.
 func (d *demo) page(ctx context.Context) error {
 	if d.c.Bool(noServeName) {
 		return nil
 	}
-	listener, err := d.listen()
+	folder, err := shippedFolder()
 	if err != nil {
 		return err
 	}
-	d.url = "http://" + listener.Addr().String()
-	d.undo = append(d.undo, listener.Close)
-	d.say("live page at %s", d.url)
-	return nil
+	pageCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ready, ended := make(chan string, 1), make(chan error, 1)
+	options := pageOptions{
+		Flag: pageAddressName, Address: d.pageAddress(), DSN: d.dsn, Brokers: strings.Split(d.brokers, ","), Streams: folder,
+		Ready: func(url string) { ready <- url },
+		Log:   func(line string) { fmt.Fprintln(d.c.App.ErrWriter, "demo: "+line) },
+	}
+	go func() {
+		err := servePage(pageCtx, options)
+		ended <- err
+		if err != nil {
+			d.fail(err)
+		}
+	}()
+	select {
+	case d.url = <-ready:
+		d.undo = append(d.undo, func() error {
+			cancel()
+			if err := <-ended; !errors.Is(context.Cause(ctx), err) {
+				return err
+			}
+			return nil // it has ended the run, which says so
+		})
+		d.say("the live page is at %s", d.url)
+		return nil
+	case err := <-ended:
+		cancel()
+		return err
+	}
 }
 
-// listen takes the page's address, or another where the default is taken, for which nobody
-// has asked.
-func (d *demo) listen() (net.Listener, error) {
+// pageAddress is the one that was asked for. The default one nobody has asked for: where
+// it is taken, any does.
+func (d *demo) pageAddress() string {
 	address := d.c.String(pageAddressName)
-	listener, err := net.Listen("tcp", address)
-	if err == nil {
-		return listener, nil
-	}
 	if d.c.IsSet(pageAddressName) {
-		return nil, fmt.Errorf("--%s %s: %w", pageAddressName, address, err)
+		return address
 	}
-	d.say("%s is taken: the page gets a free port", address)
-	return net.Listen("tcp", "localhost:0")
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		d.say("%s is taken, so the live page gets another port", address)
+		return "localhost:0"
+	}
+	_ = l.Close() // for the page
+	return address
 }

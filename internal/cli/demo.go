@@ -92,8 +92,8 @@ func runDemo(c *ucli.Context) (err error) {
 		}
 		if signals.Err() != nil && !d.printed {
 			err = ucli.Exit("demo: interrupted", 130)
-		} else if err != nil && !errors.As(err, new(ucli.ExitCoder)) {
-			err = ucli.Exit("demo: "+err.Error(), 1)
+		} else if err != nil {
+			err = ucli.Exit("demo: "+strings.ReplaceAll(err.Error(), "\n", "; "), 1)
 		}
 	}()
 	start := time.Now()

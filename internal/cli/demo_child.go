@@ -50,8 +50,7 @@ func (d *demo) start(ctx context.Context, out, errOut io.Writer, args ...string)
 		if err != nil {
 			return
 		}
-		// A command that was asked to stop, and did so as it should, has not failed.
-		if err := cmd.Wait(); err != nil && !cmd.ProcessState.Success() {
+		if err := cmd.Wait(); err != nil && !(ctx.Err() != nil && asAsked(cmd.ProcessState)) {
 			c.err = fmt.Errorf("tidemark %s: %w", args[0], err)
 		}
 		close(c.ended)
@@ -61,3 +60,7 @@ func (d *demo) start(ctx context.Context, out, errOut io.Writer, args ...string)
 	}
 	return c, nil
 }
+
+// asAsked tells that a command which was asked to stop did so: by itself, or, before it
+// listened, by the signal.
+func asAsked(s *os.ProcessState) bool { return s.Success() || s.String() == "signal: interrupt" }

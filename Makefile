@@ -15,7 +15,7 @@ UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos)
 COMPOSE := docker compose -f compose/compose.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
+.PHONY: help setup infra-up infra-down status logs build demo serve producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
 	test test-unit test-integration vendor-assets sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
 
@@ -33,14 +33,25 @@ infra-down: ## Stop them; their data stays
 	@docker compose version >/dev/null 2>&1 || { echo "infra-down needs Docker with its compose plugin"; exit 1; }
 	$(COMPOSE) down
 
+status: build ## Are Kafka, Postgres and the streams well, and what is there to open
+	@$(BIN) status
+
+logs: ## Follow the logs of consumer-bg and consumer-cluster, or else of the containers
+	@if ls logs/*.log >/dev/null 2>&1; then exec tail -n 50 -F logs/*.log; \
+	elif [ -n "$$($(COMPOSE) ps -q 2>/dev/null)" ]; then exec $(COMPOSE) logs --tail 50 -f; \
+	else echo "no logs: consumer-bg and consumer-cluster write to logs/, infra-up runs containers"; fi
+
 build: ## Build bin/tidemark
 	go build -o $(BIN) ./cmd/tidemark
 
 $(DATASET): | build
 	$(BIN) generate --out $(DATASET)
 
-demo: build ## The whole pipeline on this machine, nothing to install
+demo: build ## The whole pipeline on this machine, nothing to install, with the live page
 	$(BIN) demo
+
+serve: build ## The live page beside your own Kafka and Postgres, at http://localhost:4040
+	$(BIN) serve
 
 producer: build ## Replay 500 orders, lively, in about a minute
 	$(BIN) produce --dataset-dir $(DATASET) --limit 500 --speed 3600 --max-gap 70ms

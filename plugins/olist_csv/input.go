@@ -55,6 +55,7 @@ type input struct {
 	data    *Dataset
 	pacer   *replay.Pacer
 	next    int // of the rejects and, behind them, the sendings
+	end     int // of the sendings: where the replay stops
 	begun   time.Time
 	tracker tracker
 
@@ -108,8 +109,9 @@ func (in *input) Connect(ctx context.Context) error {
 	}
 	data.Shift(start.Shift)
 	in.next, in.tracker.done, in.tracker.tally = start.Done, start.Done, start.Tally.Clone()
+	in.end = data.Before(in.config.until)
 	in.data, in.pacer = data, replay.NewPacer(in.config.speed, in.config.maxGap)
-	in.summary.begin(data, start, in.schedule())
+	in.summary.begin(data, start, in.end, in.schedule())
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.loaded = true
@@ -163,7 +165,7 @@ func (in *input) schedule() (takes time.Duration) {
 		return 0
 	}
 	pacer := replay.NewPacer(in.config.speed, in.config.maxGap)
-	for i := in.nextSend(); i < in.data.Len(); i++ {
+	for i := in.nextSend(); i < in.end; i++ {
 		takes = pacer.Due(in.data.Due(i))
 	}
 	return takes
@@ -186,14 +188,14 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 	}
 	var at event.Time
 	if len(batch) == 0 {
-		if in.nextSend() == in.data.Len() {
+		if in.nextSend() >= in.end {
 			return nil, nil, service.ErrEndOfInput
 		}
 		elapsed, err := in.awaitNext(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		for i := in.nextSend(); i < in.data.Len() && len(batch) < in.config.batch; i++ {
+		for i := in.nextSend(); i < in.end && len(batch) < in.config.batch; i++ {
 			if len(batch) > 0 && in.pacer.Due(in.data.Due(i)) > elapsed {
 				break
 			}
@@ -203,7 +205,7 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 			at = e.Time
 			in.next++
 		}
-		if i := in.nextSend(); i < in.data.Len() {
+		if i := in.nextSend(); i < in.end {
 			in.summary.paced(in.begun, in.pacer.Due(in.data.Due(i)))
 		}
 	}

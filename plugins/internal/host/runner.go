@@ -105,6 +105,7 @@ type Runner struct {
 	asked    time.Time               // when the ends were asked for under load
 	hurry    bool                    // a commit is due once everything that was received is merged
 	gauge    gauge
+	log      *TaskLog // nil where nobody wants to know
 }
 
 // NewRunner makes the runner of one task, which goes on from where run and t stand.
@@ -141,12 +142,20 @@ func (r *Runner) Run(ctx context.Context, stop, quit <-chan struct{}) (finished 
 		return false, err
 	}
 	defer r.hub.End(r.run)
+	r.log.running(r.run.Generation, r.watermark())
 	r.measure()
 	finished, err = r.loop(ctx)
-	if errors.Is(err, errQuit) {
+	switch {
+	case errors.Is(err, errQuit):
 		return false, r.settle(ctx)
+	case err != nil:
+		return finished, orCause(ctx, err)
+	case finished:
+		r.log.finished(r.seq, r.watermark())
+	default:
+		r.log.committed(r.kept, r.watermark())
 	}
-	return finished, orCause(ctx, err)
+	return finished, nil
 }
 
 // begin tells the ledgers of the run. They may wait for their database; who has to end
@@ -213,7 +222,7 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 			}
 			sent = now
 		}
-		if closed(r.stop) {
+		if Closed(r.stop) {
 			if err := r.flush(ctx); err != nil {
 				return false, err
 			}
@@ -242,7 +251,8 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 // to stay in memory until then, at any speed.
 const mostUncommitted = 200_000
 
-func closed(c <-chan struct{}) bool {
+// Closed tells whether a channel is closed that nothing is sent to.
+func Closed(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true

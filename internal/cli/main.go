@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,7 +28,9 @@ func Main(ctx context.Context, args []string) int {
 		}
 	}
 	code := run.do(ctx, args)
-	if err := printAccounts(os.Stderr, run.finished()); err != nil && code == 0 {
+	if jsonLogs() {
+		logAccounts(os.Stderr, run.finished())
+	} else if err := printAccounts(os.Stderr, run.finished()); err != nil && code == 0 {
 		code = 1
 	}
 	return code
@@ -88,7 +89,7 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 	if b.console != nil {
 		more, err := b.console.options()
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "tidemark: %v\n", err)
+			failed(os.Stderr, err)
 			return 1
 		}
 		// In streams mode Benthos logs to what is its standard output when it begins, and
@@ -107,7 +108,7 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 		if b.console != nil {
 			b.console.end() // it would draw over the line
 		}
-		fmt.Fprintf(os.Stderr, "tidemark: %v\n", err)
+		failed(os.Stderr, err)
 		code = max(code, 1)
 	}
 	return code

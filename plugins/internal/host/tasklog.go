@@ -89,14 +89,14 @@ func (l *TaskLog) Begun(generation, seq int64) {
 
 // Dropped: the state of operators goes with the next commit.
 func (l *TaskLog) Dropped(labels []string) {
-	const message = "Task drops the state of operators"
+	const drops = "drops"
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(labels) == 0 || l.told[message] {
+	if len(labels) == 0 || l.told[drops] {
 		return
 	}
-	l.told[message] = true
-	l.log.With("operators", strings.Join(labels, ",")).Warn(message)
+	l.told[drops] = true
+	l.log.With("operators", strings.Join(labels, ",")).Warn("Task drops the state of operators")
 }
 
 // running: the ledgers know of the generation, and records are processed.

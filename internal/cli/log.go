@@ -67,6 +67,7 @@ func logAccounts(w io.Writer, summaries map[string]plugins.Summary) {
 
 // failed tells why the process ends.
 func failed(w io.Writer, err error) {
+	w = withoutSecrets(w)
 	if jsonLogs() {
 		slog.New(logHandler(w, slog.LevelError)).With("error", err.Error()).Error("Tidemark ends")
 		return

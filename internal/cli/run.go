@@ -47,7 +47,7 @@ func runStream(ctx context.Context, file string, env map[string]string, log io.W
 	b := service.NewStreamBuilder()
 	b.SetEnvVarLookupFunc(lookup(env))
 	// What Benthos logs of a failure that we return as an error would say it twice.
-	b.SetLogger(slog.New(untilFailure{logHandler(log, logLevel()), failure}))
+	b.SetLogger(slog.New(untilFailure{logHandler(withoutSecrets(log), logLevel()), failure}))
 	if err := b.SetYAML(text); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}

@@ -70,7 +70,7 @@ func (l *TaskLog) step(message string, fields ...any) {
 // Took is a duration as it stands in fields.
 func Took(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// Fenced: no earlier owner can commit any more.
+// Fenced says that no earlier owner can commit any more.
 func (l *TaskLog) Fenced() { l.step("Task fenced its former owner") }
 
 // Restoring tells of a restore that takes long.
@@ -78,16 +78,16 @@ func (l *TaskLog) Restoring(records, total int64) {
 	l.log.With("records", records, "total", total).Info("Task is restoring its state")
 }
 
-// Restored: the state of the last commit is there, after reading so many records of the
-// changelog.
+// Restored says that the state of the last commit is there, after reading so many records
+// of the changelog.
 func (l *TaskLog) Restored(records int64) { l.step("Task restored its state", "records", records) }
 
-// Begun: the generation is stored, and goes on behind an emission.
+// Begun says that the generation is stored, and goes on behind an emission.
 func (l *TaskLog) Begun(generation, seq int64) {
 	l.step("Task began its generation", "generation", generation, "seq", seq)
 }
 
-// Dropped: the state of operators goes with the next commit.
+// Dropped says that the state of operators goes with the next commit.
 func (l *TaskLog) Dropped(labels []string) {
 	const drops = "drops"
 	l.mu.Lock()
@@ -99,12 +99,12 @@ func (l *TaskLog) Dropped(labels []string) {
 	l.log.With("operators", strings.Join(labels, ",")).Warn("Task drops the state of operators")
 }
 
-// running: the ledgers know of the generation, and records are processed.
+// running says that the ledgers know of the generation, and records are processed.
 func (l *TaskLog) running(generation int64, w string) {
 	l.step("Task is running", "generation", generation, "watermark", w)
 }
 
-// Closing: the life is asked to end.
+// Closing says that the life is asked to end.
 func (l *TaskLog) Closing(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -115,28 +115,28 @@ func (l *TaskLog) Closing(reason string) {
 	l.log.With("reason", reason).Info("Task is closing")
 }
 
-// finished: a bounded run has emitted everything as final.
+// finished says that a bounded run has emitted everything as final.
 func (l *TaskLog) finished(seq int64, w string) {
 	l.step("Task finished its input", "seq", seq, "watermark", w)
 }
 
-// committed: everything that the run has emitted is committed, and nothing follows.
+// committed says that everything that the run has emitted is committed, and nothing follows.
 func (l *TaskLog) committed(seq int64, w string) {
 	l.step("Task made its last commit", "seq", seq, "watermark", w)
 }
 
-// uncommitted: the process ends while outputs still have rows. The next run emits them
+// uncommitted says that the process ends while outputs still have rows. The next run emits them
 // again.
 func (l *TaskLog) uncommitted(seq int64, w string) {
 	l.step("Task left work to its successor", "seq", seq, "watermark", w)
 }
 
-// Lost: what the task has not committed is dropped.
+// Lost says that what the task has not committed is dropped.
 func (l *TaskLog) Lost(reason string) {
 	l.log.With("reason", reason).Warn("Task is lost")
 }
 
-// failing: a run ended with an error, and the next one starts from the last commit.
+// failing says that a run ended with an error, and the next one starts from the last commit.
 func (l *TaskLog) failing(err error, news bool) {
 	log := l.log.With("error", err)
 	if !news {
@@ -149,12 +149,12 @@ func (l *TaskLog) failing(err error, news bool) {
 	clear(l.told)
 }
 
-// broken: the life ends with an error in place of a last commit.
+// broken says that the life ends with an error in place of a last commit.
 func (l *TaskLog) broken(err error) {
 	l.log.With("error", err).Warn("Task ends without a last commit")
 }
 
-// Closed: the life is over.
+// Closed says that the life is over. Nothing follows it.
 func (l *TaskLog) Closed(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

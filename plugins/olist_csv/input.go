@@ -129,11 +129,11 @@ func (in *input) resume(start Position) (Position, error) {
 		return start, err
 	}
 	if !found {
-		in.log.Warnf("There is no position %s to go on from: the replay begins anew", c.path)
+		in.log.With("file", c.path).Warn("There is no position to go on from: the replay begins anew")
 		return start, nil
 	}
 	if kept.Target != start.Target {
-		in.log.Warnf("The position %s is of other topics (%s): the replay begins anew", c.path, kept.Target)
+		in.log.With("file", c.path, "target", kept.Target).Warn("The position is of other topics: the replay begins anew")
 		return start, nil
 	}
 	if what := kept.differences(start); what != "" {
@@ -250,7 +250,7 @@ func (in *input) Close(context.Context) error {
 		kept.close()
 	}
 	if loaded {
-		in.log.Infof("Replay of %s: %s", in.config.dir, in.summary.Account())
+		in.log.With("folder", in.config.dir, "account", in.summary.Account()).Info("Replay has ended")
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func TestLogPage(t *testing.T) {
 	}
 	texts, fields := logged(t)
 	named := map[string]bool{}
-	described := string(page)[strings.Index(string(page), "## Fields"):]
+	_, described, _ := strings.Cut(string(page), "## Fields")
 	for _, m := range regexp.MustCompile(`(?m)^\| ([a-z_, ]+) \|`).FindAllStringSubmatch(described, -1) {
 		for _, name := range strings.Split(m[1], ", ") {
 			named[name] = true

@@ -10,11 +10,13 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/tidemark-streams/tidemark/internal/page"
 	"github.com/tidemark-streams/tidemark/internal/page/assets"
 	"github.com/tidemark-streams/tidemark/internal/page/sales"
+	"github.com/tidemark-streams/tidemark/internal/page/streams"
 	"github.com/tidemark-streams/tidemark/internal/pg"
 )
 
@@ -86,11 +88,15 @@ func servePage(ctx context.Context, o pageOptions) error {
 		return err
 	}
 	defer db.Close()
-	streams, closeStreams, err := streamsSource(o)
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(o.Brokers...))
 	if err != nil {
 		return err
 	}
-	defer closeStreams()
+	defer kafka.Close()
+	groups, err := streamGroups(o.Streams, nil)
+	if err != nil {
+		return err
+	}
 	l, err := listenPage(o.Flag, o.Address)
 	if err != nil {
 		return err
@@ -101,13 +107,8 @@ func servePage(ctx context.Context, o pageOptions) error {
 	}
 	o.Ready("http://" + shownAddress(o.Address, l.Addr()))
 	return page.Serve(ctx, l, page.Options{
-		Sales: sales.New(db), Streams: streams, Assets: assets.Files, Loopback: loopback, Log: o.Log,
+		Sales: sales.New(db), Streams: streams.New(db, kafka, groups), Assets: assets.Files, Loopback: loopback, Log: o.Log,
 	})
-}
-
-// streamsSource answers the operator's view.
-func streamsSource(pageOptions) (page.Source, func(), error) {
-	return nil, func() {}, nil
 }
 
 // listenPage takes the page's port.

@@ -182,6 +182,28 @@ func TestDemoPage(t *testing.T) {
 		return err == nil && s.Funnel.Orders >= orders+3 && s.GMV.Items > items && s.DataTime >= "2018-08-22",
 			fmt.Sprintf("the page has %+v (%v), %v orders are history", s, err, orders)
 	})
+	kit.Eventually(t, patience, func() (bool, string) {
+		text, err := ask(d.url + "/api/streams")
+		var seen struct {
+			Streams []struct {
+				Stream string
+				Tasks  []struct{ State string }
+			}
+		}
+		running := map[string]int{}
+		if err == nil {
+			err = json.Unmarshal([]byte(text), &seen)
+		}
+		for _, s := range seen.Streams {
+			for _, task := range s.Tasks {
+				if task.State == "running" {
+					running[s.Stream]++
+				}
+			}
+		}
+		return err == nil && running["tidemark-funnel"] == 3 && running["tidemark-gmv"] == 3,
+			fmt.Sprintf("tasks that run: %v (%v), want 3 of each stream", running, err)
+	})
 	status := kit.MustRun(t, kit.Command{Args: []string{
 		"status", "--brokers", d.says(`embedded Kafka broker at (\S+)`)[1], "--dsn", d.says(`embedded Postgres at (\S+)`)[1],
 	}, Env: []string{"TIDEMARK_PAGE_ADDRESS=" + strings.TrimPrefix(d.url, "http://")}}, patience)

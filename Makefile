@@ -17,7 +17,7 @@ COMPOSE := docker compose -f compose/compose.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
+	test test-unit test-integration sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs boards
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -154,3 +154,6 @@ lint: build ## Check code and shipped configs
 
 docs: ## Write docs/components from the components' specs, docs/prometheus.md from the metrics' definitions
 	go run ./internal/docgen docs/components docs/prometheus.md
+
+boards: ## Write the Grafana boards of configs/grafana/dashboards from internal/boards
+	go run ./internal/boards/write configs/grafana/dashboards

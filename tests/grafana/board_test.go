@@ -60,18 +60,6 @@ func (b *board) panels() (all []*dashboard.Panel) {
 	return all
 }
 
-// panel is the panel of that title.
-func (b *board) panel(t testing.TB, title string) *dashboard.Panel {
-	t.Helper()
-	for _, p := range b.panels() {
-		if *p.Title == title {
-			return p
-		}
-	}
-	t.Fatalf("%s has no panel %q", *b.Title, title)
-	return nil
-}
-
 // parse reads a board as strictly as can be: a field that Grafana does not know, a value
 // of another type, or a query of an unknown kind is an error. Reading and writing it
 // again has to give the same, which finds what the SDK skips.
@@ -190,9 +178,6 @@ func sourceOf(q variants.Dataquery) *common.DataSourceRef {
 	return nil
 }
 
-// withoutUnit are the kinds of panels whose values need none.
-var withoutUnit = []string{"text"}
-
 // faults are what is wrong with boards that can be seen without a server.
 func faults(all map[string]*board, sources map[string]string) (found []string) {
 	fault := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
@@ -219,7 +204,7 @@ func faults(all map[string]*board, sources map[string]string) (found []string) {
 				fault("%s: its id stands twice", place)
 			}
 			ids[*p.Id] = true
-			if p.FieldConfig.Defaults.Unit == nil && !slices.Contains(withoutUnit, p.Type) && !listsRanges(p) {
+			if p.FieldConfig.Defaults.Unit == nil {
 				fault("%s has no unit", place)
 			}
 			if p.Description == nil || len(*p.Description) < 20 {
@@ -269,9 +254,6 @@ func faults(all map[string]*board, sources map[string]string) (found []string) {
 	slices.Sort(found)
 	return found
 }
-
-// listsRanges says that a panel is the list of ranges, which has times and no numbers.
-func listsRanges(p *dashboard.Panel) bool { return p.Type == "table" && *p.Title == "Show" }
 
 // all are the shipped boards, by file name.
 func all(t testing.TB) map[string]*board {

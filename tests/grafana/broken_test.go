@@ -99,13 +99,13 @@ func (p *pipeline) brokenSQL(t *testing.T, w *truth) {
 		t.Run(c.name, func(t *testing.T) {
 			s := p.screen(need(t, spoil(t, "funnel.json", c.old, c.new)))
 			s.chosen["bucket"] = []string{"1d"}
-			all := askAll(t.Context(), p.pg.DB, s)
+			all := askAll(t.Context(), p.reader, s)
 			complains(t, append(judge(all), w.board("tidemark-funnel", all, 24*time.Hour)...), c.want)
 		})
 	}
 	t.Run("the same without data", func(t *testing.T) {
 		s := p.screen(need(t, spoil(t, "funnel.json", `sum(dropped_after_order) as \"No items\",\n    sum(dropped_after_items) as \"Items, no payment\",\n    sum(paid_without_items) as`, `0 * count(*) as`)))
-		complains(t, constant(t.Context(), p.pg.DB, migrated(t), s), "answers the same without any data")
+		complains(t, constant(t.Context(), p.reader, migrated(t), s), "answers the same without any data")
 	})
 }
 

@@ -30,6 +30,7 @@ type pipeline struct {
 	env     []string
 	metrics string
 	pg      *kit.Database
+	reader  *sql.DB // the same database, by a role that only reads: so Grafana should
 	prom    *kit.Prometheus
 	since   time.Time
 }
@@ -51,7 +52,38 @@ func newPipeline(t testing.TB) *pipeline {
 			t.Fatal(err)
 		}
 	}
+	p.reader = reader(t, p.pg)
 	return p
+}
+
+// reader connects as a role that may read tables and views, and nothing else.
+func reader(t testing.TB, pg *kit.Database) *sql.DB {
+	t.Helper()
+	const role = "reads_for_grafana"
+	for _, statement := range []string{
+		`do $$ begin if not exists (select from pg_roles where rolname = '` + role + `') then create role ` + role + `; end if; end $$`,
+		`grant select on all tables in schema public to ` + role,
+	} {
+		if _, err := pg.DB.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dsn, err := url.Parse(pg.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	query := dsn.Query()
+	query.Set("role", role)
+	dsn.RawQuery = query.Encode()
+	db, err := sql.Open("postgres", dsn.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() }) // nothing is written
+	if _, err := db.ExecContext(t.Context(), "delete from alert_rules"); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Fatalf("the role that only reads may write: %v", err)
+	}
+	return db
 }
 
 func (p *pipeline) run(args ...string) {
@@ -91,7 +123,7 @@ func (p *pipeline) screen(b *board) *screen {
 	p.Helper()
 	s, err := opened(b, time.Now())
 	if err == nil {
-		err = findOptions(p.Context(), p.pg.DB, s)
+		err = findOptions(p.Context(), p.reader, s)
 	}
 	if err != nil {
 		p.Fatal(err)
@@ -193,7 +225,7 @@ func TestBoardsOnRealServers(t *testing.T) {
 	p.run("consume", "--stop-at-end")
 	t.Run("Postgres", func(t *testing.T) {
 		for _, b := range boards {
-			if faults := judge(askAll(t.Context(), p.pg.DB, p.screen(b))); len(faults) > 0 {
+			if faults := judge(askAll(t.Context(), p.reader, p.screen(b))); len(faults) > 0 {
 				t.Error(strings.Join(faults, "\n"))
 			}
 		}
@@ -206,7 +238,7 @@ func TestBoardsOnRealServers(t *testing.T) {
 				}
 				s := p.screen(b)
 				s.chosen["bucket"] = []string{choice}
-				for _, fault := range head(w.board(*b.Uid, askAll(t.Context(), p.pg.DB, s), length)) {
+				for _, fault := range head(w.board(*b.Uid, askAll(t.Context(), p.reader, s), length)) {
 					t.Errorf("in buckets of %s: %s", choice, fault)
 				}
 			}
@@ -216,7 +248,7 @@ func TestBoardsOnRealServers(t *testing.T) {
 	t.Run("ranges", func(t *testing.T) { p.ranges(t, boards) })
 	t.Run("without data", func(t *testing.T) {
 		for _, b := range boards {
-			for _, fault := range constant(t.Context(), p.pg.DB, migrated(t), p.screen(b)) {
+			for _, fault := range constant(t.Context(), p.reader, migrated(t), p.screen(b)) {
 				t.Error(fault)
 			}
 		}
@@ -244,7 +276,7 @@ func (p *pipeline) choices(t *testing.T, boards map[string]*board) {
 			}
 			for _, values := range [][]string{options[:1], options[:2], {"O'Neill"}, {`$1 \ %`}} {
 				s.chosen = map[string][]string{name: values}
-				for _, a := range askAll(t.Context(), p.pg.DB, s) {
+				for _, a := range askAll(t.Context(), p.reader, s) {
 					for _, fault := range a.faults {
 						t.Errorf("%s = %q: %s", name, values, fault)
 					}
@@ -274,7 +306,7 @@ func (p *pipeline) ranges(t *testing.T, boards map[string]*board) {
 			continue
 		}
 		s := p.screen(b)
-		all := byTitle(askAll(t.Context(), p.pg.DB, s))["table/Show"]
+		all := byTitle(askAll(t.Context(), p.reader, s))["table/Show"]
 		if all == nil || len(all.rows) != 6 {
 			t.Errorf("%s lists the ranges %+v", file, all)
 			continue
@@ -285,7 +317,7 @@ func (p *pipeline) ranges(t *testing.T, boards map[string]*board) {
 				t.Errorf("%s, %s: from %v to %v", file, name, s.from, s.to)
 			}
 			filled := 0
-			for _, a := range askAll(t.Context(), p.pg.DB, s) {
+			for _, a := range askAll(t.Context(), p.reader, s) {
 				for _, fault := range a.faults {
 					t.Errorf("%s: %s", name, fault)
 				}

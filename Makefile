@@ -10,14 +10,14 @@ STREAMS := ./streams/...
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOTEST   := go test -race -shuffle=on -timeout=45m
-UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos)
+UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /tests/grafana)
 
 COMPOSE := docker compose -f compose/compose.yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down status logs build demo serve producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration vendor-assets sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs
+	test test-unit test-integration vendor-assets sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs boards
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -122,7 +122,7 @@ test-unit: ## All but the end-to-end tests
 	$(MEMORY)
 
 test-integration: ## The end-to-end tests: real Kafka and Postgres
-	$(GOTEST) -v ./tests/e2e ./tests/chaos
+	$(GOTEST) -v ./tests/e2e ./tests/chaos ./tests/grafana
 
 SEEDS ?= 20000
 FROM  ?= $$(date +%s)
@@ -183,3 +183,6 @@ vendor-assets: ## Fetch what the live page has from others, as it is pinned here
 
 docs: ## Write docs/components from the components' specs, docs/prometheus.md from the metrics' definitions
 	go run ./internal/docgen docs/components docs/prometheus.md
+
+boards: ## Write the Grafana boards of configs/grafana/dashboards from internal/boards
+	go run ./internal/boards/write configs/grafana/dashboards

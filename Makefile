@@ -19,7 +19,7 @@ INFRA   := kafka schema-registry kafka-ui postgres prometheus alertmanager grafa
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down infra-reset stack-up stack-producer logs build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
+	test test-unit test-integration sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs boards
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -176,3 +176,6 @@ lint: build ## Check code and shipped configs
 
 docs: ## Write docs/components from the components' specs, docs/prometheus.md from the metrics' definitions
 	go run ./internal/docgen docs/components docs/prometheus.md
+
+boards: ## Write the Grafana boards of configs/grafana/dashboards from internal/boards
+	go run ./internal/boards/write configs/grafana/dashboards

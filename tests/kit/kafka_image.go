@@ -1,0 +1,54 @@
+package kit
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// KafkaOfImage starts a broker of its own, as a container of the image apache/kafka with
+// this environment would: the class that the image starts with makes Kafka's properties
+// of the variables and formats the log folder. Addr is where it is to answer; it ends
+// with the test. Properties are those that were made.
+func KafkaOfImage(t testing.TB, addr string, env []string) (properties string) {
+	t.Helper()
+	jars := filepath.Join(kafkaJars(t), "*")
+	dir := t.TempDir()
+	for _, name := range []string{"default", "mounted", "final"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal("kit:", err)
+		}
+	}
+	java := func(args ...string) Command {
+		return Command{Path: "java", Dir: dir, Env: env, Args: append([]string{
+			"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m", "-cp", jars,
+			"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+		}, args...)}
+	}
+	MustRun(t, java("kafka.docker.KafkaDockerWrapper", "setup", "--default-configs-dir", "default",
+		"--mounted-configs-dir", "mounted", "--final-configs-dir", "final"), serverPatience)
+	made := filepath.Join(dir, "final", "server.properties")
+	text, err := os.ReadFile(made)
+	if err != nil {
+		t.Fatal("kit:", err)
+	}
+	broker := Start(t, java("kafka.Kafka", made))
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		t.Fatal("kit:", err)
+	}
+	defer client.Close()
+	Eventually(t, serverPatience, func() (bool, string) {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := client.Ping(ctx); err != nil {
+			return false, err.Error() + "\n" + broker.Output()
+		}
+		return true, ""
+	})
+	return string(text)
+}

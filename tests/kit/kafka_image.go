@@ -2,6 +2,7 @@ package kit
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,9 +13,9 @@ import (
 
 // KafkaOfImage starts a broker of its own, as a container of the image apache/kafka with
 // this environment would: the class that the image starts with makes Kafka's properties
-// of the variables and formats the log folder. Addr is where it is to answer; it ends
-// with the test. Properties are those that were made.
-func KafkaOfImage(t testing.TB, addr string, env []string) (properties string) {
+// of the variables and formats the log folder. Properties are those that were made. The
+// broker ends with the test; AwaitKafka waits until it answers.
+func KafkaOfImage(t testing.TB, env []string) (broker *Process, properties string) {
 	t.Helper()
 	jars := filepath.Join(kafkaJars(t), "*")
 	dir := t.TempDir()
@@ -25,7 +26,7 @@ func KafkaOfImage(t testing.TB, addr string, env []string) (properties string) {
 	}
 	java := func(args ...string) Command {
 		return Command{Path: "java", Dir: dir, Env: env, Args: append([]string{
-			"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m", "-cp", jars,
+			"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx384m", "-cp", jars,
 			"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 		}, args...)}
 	}
@@ -36,7 +37,12 @@ func KafkaOfImage(t testing.TB, addr string, env []string) (properties string) {
 	if err != nil {
 		t.Fatal("kit:", err)
 	}
-	broker := Start(t, java("kafka.Kafka", made))
+	return Start(t, java("kafka.Kafka", made)), string(text)
+}
+
+// AwaitKafka returns when the broker at an address answers.
+func AwaitKafka(t testing.TB, addr string) {
+	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(addr))
 	if err != nil {
 		t.Fatal("kit:", err)
@@ -45,10 +51,7 @@ func KafkaOfImage(t testing.TB, addr string, env []string) (properties string) {
 	Eventually(t, serverPatience, func() (bool, string) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := client.Ping(ctx); err != nil {
-			return false, err.Error() + "\n" + broker.Output()
-		}
-		return true, ""
+		err := client.Ping(ctx)
+		return err == nil, fmt.Sprint("Kafka at ", addr, ": ", err)
 	})
-	return string(text)
 }

@@ -32,7 +32,8 @@ func stackKafka(t *testing.T, more ...string) (addr, properties string) {
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		env = append(env, name+"="+here.Replace(set[name]))
 	}
-	properties = kit.KafkaOfImage(t, host, append(env, more...))
+	_, properties = kit.KafkaOfImage(t, append(env, more...))
+	kit.AwaitKafka(t, host)
 	return host, properties
 }
 

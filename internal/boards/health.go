@@ -24,7 +24,7 @@ func health() dashboard.Dashboard {
 				promNow("per second", `sum(rate(tidemark_events_total{operator="input", stream=~"$stream"}[$__rate_interval]))`)).unit(units.EventsPerSecond).size(4, 5),
 			figures("Not accounted for", "Events of an operator that neither passed nor were dropped for a reason nor are held. 0 while no process was started again: counters begin with it.",
 				promNow("Events", `sum(tidemark_events_total{stream=~"$stream"}) - sum(tidemark_event_outcomes_total{stream=~"$stream"}) - sum(tidemark_held_events{stream=~"$stream"})`)).
-				unit(units.Short).thresholds("red", step{0, "green"}, step{1, "red"}).size(4, 5),
+				unit(units.Short).thresholds("orange", step{0, "green"}, step{1, "red"}).size(4, 5),
 			figures("Trouble in the selected range", "Commits that failed, and runs of tasks that an error ended. What they had not committed is computed again; the log says why.",
 				promNow("Failed commits", `sum(increase(tidemark_commit_failures_total{stream=~"$stream"}[$__range]))`),
 				promNow("Task restarts", `sum(increase(tidemark_task_restarts_total{stream=~"$stream"}[$__range]))`)).unit(units.Short).decimals(0).
@@ -65,8 +65,8 @@ order by stream`)).unit(units.DatetimeISO).size(8, 8),
 				promRange("{{phase}}", `histogram_quantile(0.99, sum by (phase, le) (rate(tidemark_commit_duration_seconds_bucket{stream=~"$stream"}[$__rate_interval])))`)).unit(units.Seconds).size(8, 8),
 		}},
 		section{"What became of events", []*panel{
-			listed("Account", "Events by stream, topic and outcome, at all operators, since the processes were started. An event that is neither passed nor a duplicate is a dead letter.",
-				promTable(`sum by (stream, topic, outcome) (tidemark_event_outcomes_total{stream=~"$stream"})`)).unit(units.Short).
+			listed("Account", "Events by stream, operator and outcome since the processes were started; the operator input stands for what was read. Late, orphan, invalid and future events are dead letters.",
+				promTable(`sum by (stream, operator, outcome) (tidemark_event_outcomes_total{stream=~"$stream"}) > 0`)).unit(units.Short).
 				column("Time", hidden()...).column("Value", property("displayName", "Events")).size(8, 9),
 			over(lines(), "Dropped, and why", "Events that did not pass, per second, by operator and reason.",
 				promRange("{{operator}}: {{outcome}}", `sum by (operator, outcome) (rate(tidemark_event_outcomes_total{outcome!="passed", stream=~"$stream"}[$__rate_interval]))`)).unit(units.EventsPerSecond).size(8, 9),

@@ -1,6 +1,10 @@
 package boards
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/grafana/grafana-foundation-sdk/go/units"
+)
 
 // jump lists ranges of the data. A click shows one: data may be of any year, replayed,
 // generated or live, and Grafana's own quick ranges count back from the clock. Windows
@@ -27,9 +31,9 @@ cross join (
     (6, 'all data', null)
 ) as r (place, name, length)
 where d.newest is not null
-order by r.place`, beyond, windows, window)))
+order by r.place`, beyond, windows, window))).unit(units.String)
 	return p.column("Show", link("Show it", "/d/"+uid+"?from=${__data.fields.from_ms}&to=${__data.fields.to_ms}&${__all_variables}")).
-		column("From", unit("dateTimeAsIso")).
+		column("From", unit(units.DatetimeISO)).
 		column("from_ms", hidden()...).
 		column("to_ms", hidden()...)
 }

@@ -99,7 +99,9 @@ func donut(title, about string, query variants.Dataquery) *panel {
 // listed shows rows as a table.
 func listed(title, about string, queries ...variants.Dataquery) *panel {
 	p := newPanel("table", title, about, queries)
-	p.Options = table.NewOptions()
+	o := table.NewOptions()
+	o.Footer = nil // the SDK's own default is not complete
+	p.Options = o
 	p.FieldConfig.Defaults.Custom = table.NewFieldConfig()
 	return p.thresholds("text")
 }

@@ -78,7 +78,7 @@ func (q *SQL) Validate() error {
 	case q.Format != Table && q.Format != TimeSeries:
 		return fmt.Errorf("format %q is none of Grafana's", q.Format)
 	case q.EditorMode != "code" || !q.RawQuery:
-		return errors.New("Grafana would replace the SQL by that of its query builder")
+		return errors.New("the query builder would replace the SQL by its own")
 	}
 	return nil
 }

@@ -158,6 +158,7 @@ func terminate(returned <-chan struct{}) {
 // commands are Tidemark's own commands.
 func commands() []*ucli.Command {
 	return []*ucli.Command{
-		demoCommand(), generateCommand(), produceCommand(), consumeCommand(), topicsCommand(), stateCommand(), replayCommand(), dbCommand(), healthCommand(),
+		demoCommand(), generateCommand(), produceCommand(), consumeCommand(), topicsCommand(), stateCommand(), replayCommand(), dbCommand(),
+		serveCommand(), healthCommand(),
 	}
 }

@@ -51,9 +51,10 @@ infra-reset: ## Stop all containers and delete their data
 	$(call docker,there is nothing to delete)
 	$(COMPOSE) --profile producer down --remove-orphans --volumes
 
-logs: ## Follow the logs of the containers, SERVICE=consumer those of one
-	$(call docker,make consumer-bg logs to logs/)
-	$(COMPOSE) logs --follow --tail 100 $(SERVICE)
+logs: ## Follow the logs of consumer-bg and consumer-cluster, or else of the containers
+	@if ls logs/*.log >/dev/null 2>&1; then exec tail -n 50 -F logs/*.log; \
+	elif [ -n "$$($(COMPOSE) ps -q 2>/dev/null)" ]; then exec $(COMPOSE) logs --tail 50 -f; \
+	else echo "no logs: consumer-bg and consumer-cluster write to logs/, infra-up runs containers"; fi
 
 build: ## Build bin/tidemark
 	CGO_ENABLED=0 go build -o $(BIN) ./cmd/tidemark

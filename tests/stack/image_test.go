@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"go/version"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,6 +157,8 @@ func TestImage(t *testing.T) {
 		t.Error("produce cannot keep its position in the image")
 	}
 
+	made.servesThePage(t, broker.Addr(), db.DSN)
+
 	address := kit.FreeAddress(t)
 	consumer := kit.Start(t, made.command(services["consumer"].Command, append(servers, "TIDEMARK_HTTP_ADDRESS="+address)))
 	check := services["consumer"].HealthCheck.Test[2:] // behind CMD and the binary
@@ -185,6 +188,33 @@ func TestImage(t *testing.T) {
 	if stores, err := os.ReadDir(filepath.Join(made.root, "state")); err != nil || len(stores) == 0 {
 		t.Errorf("/state has nothing: %v", err)
 	}
+}
+
+// servesThePage starts the live page with its login that only reads, and asks it as the
+// container's health check does.
+func (m *image) servesThePage(t *testing.T, brokers, dsn string) {
+	t.Helper()
+	reader, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stackLogins(t, reader, nil)
+	reader.User = url.UserPassword("page", "page")
+	s := project(t).Services["page"]
+	address := kit.FreeAddress(t)
+	here := strings.NewReplacer("0.0.0.0:4040", address, "127.0.0.1:4040", address)
+	replaced := func(args []string) []string {
+		args = slices.Clone(args)
+		for i := range args {
+			args[i] = here.Replace(args[i])
+		}
+		return args
+	}
+	kit.Start(t, m.command(replaced(s.Command), []string{"KAFKA_BROKERS=" + brokers, "POSTGRES_DSN=" + reader.String()}))
+	kit.Eventually(t, time.Minute, func() (bool, string) {
+		r := kit.Run(t, m.command(replaced(s.HealthCheck.Test[2:]), nil), time.Minute)
+		return r.Code == 0, r.Output()
+	})
 }
 
 // static makes sure that a binary asks for no interpreter and no library.

@@ -26,7 +26,7 @@ func dockerOf(t *testing.T, script string, target ...string) kit.Result {
 	}, time.Minute)
 }
 
-var dockerTargets = []string{"infra-up", "infra-down", "infra-reset", "stack-up", "stack-producer", "logs"}
+var dockerTargets = []string{"infra-up", "infra-down", "infra-reset", "stack-up", "stack-producer"}
 
 func TestMakeWithoutDocker(t *testing.T) {
 	for _, target := range dockerTargets {
@@ -45,7 +45,6 @@ func TestMakeAsksDocker(t *testing.T) {
 		"infra-reset":    "--profile producer down --remove-orphans --volumes",
 		"stack-up":       "up --detach --wait --build --scale consumer=1",
 		"stack-producer": "run --rm producer",
-		"logs":           "logs --follow --tail 100",
 	} {
 		if got := strings.TrimSpace(dockerOf(t, echo, target).Stdout); got != compose+want {
 			t.Errorf("%s runs docker %s, want %s", target, got, compose+want)

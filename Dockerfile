@@ -20,6 +20,5 @@ COPY --from=build --chown=65532:65532 /out/state /state
 COPY --from=build --chown=65532:65532 /out/tmp /tmp
 ENV TIDEMARK_STATE_DIR=/state TIDEMARK_DATASET_DIR=/dataset
 USER 65532:65532
-VOLUME /state
 ENTRYPOINT [ "/tidemark" ]
 CMD [ "--help" ]

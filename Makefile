@@ -12,10 +12,12 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 GOTEST   := go test -race -shuffle=on -timeout=45m
 UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /tests/grafana)
 
-COMPOSE := docker compose -f compose/compose.yaml
+COMPOSE := docker compose --file compose/compose.yaml
+# What runs beside Tidemark; the containers that prepare it come with these.
+INFRA   := kafka schema-registry kafka-ui postgres prometheus alertmanager grafana
 
 .DEFAULT_GOAL := help
-.PHONY: help setup infra-up infra-down status logs build demo serve producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
+.PHONY: help setup infra-up infra-down infra-reset stack-up stack-producer status logs build demo serve producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
 	test test-unit test-integration vendor-assets sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs boards
 
@@ -25,24 +27,40 @@ help: ## List the targets
 setup: build $(DATASET) ## Fetch modules, build, and generate a dataset where none is
 	go mod download
 
-infra-up: ## Kafka and Postgres in containers: KAFKA_BROKERS=localhost:29092
-	@docker compose version >/dev/null 2>&1 || { echo "infra-up needs Docker with its compose plugin; make demo needs nothing"; exit 1; }
-	$(COMPOSE) up -d --wait
+# $(call docker,what else does it) comes before any use of $(COMPOSE).
+docker = @docker compose version >/dev/null 2>&1 || { echo "$@ needs Docker with its compose plugin; $(1)"; exit 1; }
 
-infra-down: ## Stop them; their data stays
-	@docker compose version >/dev/null 2>&1 || { echo "infra-down needs Docker with its compose plugin"; exit 1; }
-	$(COMPOSE) down
+infra-up: ## Kafka, Postgres and what shows them in containers, prepared: KAFKA_BROKERS=localhost:29092
+	$(call docker,make demo needs nothing)
+	$(COMPOSE) up --detach --wait --build $(INFRA)
 
-status: build ## Are Kafka, Postgres and the streams well, and what is there to open
-	@$(BIN) status
+SCALE ?= 1
+stack-up: ## The same with consumers, SCALE=1 of them, and the live page at http://localhost:4040
+	$(call docker,make demo needs nothing)
+	$(COMPOSE) up --detach --wait --build --scale consumer=$(SCALE)
+
+stack-producer: ## Replay 500 orders into the containers, in about a minute
+	$(call docker,make producer runs without)
+	$(COMPOSE) run --rm producer
+
+infra-down: ## Stop all containers; their data stays
+	$(call docker,there is nothing to stop)
+	$(COMPOSE) --profile producer down --remove-orphans
+
+infra-reset: ## Stop all containers and delete their data
+	$(call docker,there is nothing to delete)
+	$(COMPOSE) --profile producer down --remove-orphans --volumes
 
 logs: ## Follow the logs of consumer-bg and consumer-cluster, or else of the containers
 	@if ls logs/*.log >/dev/null 2>&1; then exec tail -n 50 -F logs/*.log; \
 	elif [ -n "$$($(COMPOSE) ps -q 2>/dev/null)" ]; then exec $(COMPOSE) logs --tail 50 -f; \
 	else echo "no logs: consumer-bg and consumer-cluster write to logs/, infra-up runs containers"; fi
 
+status: build ## Are Kafka, Postgres and the streams well, and what is there to open
+	@$(BIN) status
+
 build: ## Build bin/tidemark
-	go build -o $(BIN) ./cmd/tidemark
+	CGO_ENABLED=0 go build -o $(BIN) ./cmd/tidemark
 
 $(DATASET): | build
 	$(BIN) generate --out $(DATASET)

@@ -190,6 +190,6 @@ func terminate(returned <-chan struct{}) {
 func commands() []*ucli.Command {
 	return []*ucli.Command{
 		demoCommand(), generateCommand(), produceCommand(), consumeCommand(), topicsCommand(), stateCommand(), replayCommand(), dbCommand(),
-		serveCommand(), statusCommand(),
+		serveCommand(), statusCommand(), healthCommand(),
 	}
 }

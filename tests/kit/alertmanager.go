@@ -23,6 +23,12 @@ type Alertmanager struct {
 // webhook to notify.
 func StartAlertmanager(t testing.TB, receiver string) *Alertmanager {
 	t.Helper()
+	return AlertmanagerOf(t, fmt.Sprintf(alertmanagerConfig, receiver))
+}
+
+// AlertmanagerOf starts one with a config of the test's own.
+func AlertmanagerOf(t testing.TB, config string) *Alertmanager {
+	t.Helper()
 	path, err := exec.LookPath("prometheus-alertmanager") // Debian's name
 	if err != nil {
 		path, err = exec.LookPath("alertmanager")
@@ -31,7 +37,7 @@ func StartAlertmanager(t testing.TB, receiver string) *Alertmanager {
 		Missing(t, "no Alertmanager: %v (Debian: apt-get install prometheus-alertmanager)", err)
 	}
 	a := &Alertmanager{URL: "http://" + FreeAddress(t), path: path, dir: t.TempDir()}
-	if err := os.WriteFile(a.config(), fmt.Appendf(nil, alertmanagerConfig, receiver), 0o600); err != nil {
+	if err := os.WriteFile(a.config(), []byte(config), 0o600); err != nil {
 		t.Fatal("kit:", err)
 	}
 	a.Start(t)

@@ -52,6 +52,9 @@ func build(t testing.TB, tag string) string {
 	}
 	build := exec.Command("go", append(args, "./cmd/tidemark")...)
 	build.Dir = Root(t)
+	if os.Getenv(raceEnv) == "" { // the race detector needs cgo
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // static, as make build and the image have it
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("kit: building tidemark: %v\n%s", err, out)
 	}

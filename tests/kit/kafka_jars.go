@@ -60,9 +60,11 @@ func once(dir string, fill func(dir string) error) error {
 	return os.WriteFile(done, nil, 0o644)
 }
 
-func fetchKafka(dir string) error {
+func fetchKafka(dir string) error { return fetchJars(dir, kafkaPom) }
+
+func fetchJars(dir, project string) error {
 	pom := filepath.Join(dir, "pom.xml")
-	if err := os.WriteFile(pom, []byte(strings.ReplaceAll(kafkaPom, "KAFKA_VERSION", KafkaVersion)), 0o644); err != nil {
+	if err := os.WriteFile(pom, []byte(strings.ReplaceAll(project, "KAFKA_VERSION", KafkaVersion)), 0o644); err != nil {
 		return err
 	}
 	return maven("-f", pom, "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",

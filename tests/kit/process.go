@@ -22,6 +22,7 @@ type Command struct {
 	Env  []string // NAME=value, added to this process's environment
 	Dir  string   // working folder; empty means Root
 	UID  uint32   // user and group to run as; 0 means as this process
+	Root string   // what is / to the child, Path and Dir included; needs root; empty means as for this process
 }
 
 // Process is a running child with its output captured.
@@ -61,8 +62,9 @@ func Start(t testing.TB, c Command) *Process {
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	// A grandchild that outlives the child would hold the pipes open.
 	p.cmd.WaitDelay = 5 * time.Second
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: c.Root}
 	if c.UID != 0 {
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.UID, Gid: c.UID}}
+		p.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: c.UID, Gid: c.UID}
 	}
 	if err := spawn(p.cmd); err != nil {
 		t.Fatalf("kit: starting %s: %v", c.Path, err)

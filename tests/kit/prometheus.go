@@ -21,27 +21,32 @@ type Prometheus struct{ URL string }
 // targets, each a host:port, in this interval.
 func StartPrometheus(t testing.TB, scrape time.Duration, targets ...string) *Prometheus {
 	t.Helper()
-	path, err := exec.LookPath("prometheus")
-	if err != nil {
-		Missing(t, "no Prometheus: %v (Debian: apt-get install prometheus)", err)
-	}
 	config, err := json.Marshal(map[string]any{ // JSON is YAML
 		"global": map[string]any{"scrape_interval": scrape.String(), "scrape_timeout": scrape.String()},
 		"scrape_configs": []any{map[string]any{
 			"job_name": "tidemark", "static_configs": []any{map[string]any{"targets": targets}},
 		}},
 	})
-	dir := t.TempDir()
-	file := filepath.Join(dir, "prometheus.yml")
+	file := filepath.Join(t.TempDir(), "prometheus.yml")
 	if err == nil {
 		err = os.WriteFile(file, config, 0o600)
 	}
 	if err != nil {
 		t.Fatal("kit:", err)
 	}
+	return PrometheusOf(t, file)
+}
+
+// PrometheusOf starts one with a config file of the test's own.
+func PrometheusOf(t testing.TB, file string) *Prometheus {
+	t.Helper()
+	path, err := exec.LookPath("prometheus")
+	if err != nil {
+		Missing(t, "no Prometheus: %v (Debian: apt-get install prometheus)", err)
+	}
 	p := &Prometheus{URL: "http://" + FreeAddress(t)}
-	Start(t, Command{Path: path, Dir: dir, Args: []string{
-		"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"),
+	Start(t, Command{Path: path, Dir: t.TempDir(), Args: []string{
+		"--config.file=" + file, "--storage.tsdb.path=data",
 		"--web.listen-address=" + strings.TrimPrefix(p.URL, "http://"), "--log.level=warn",
 	}})
 	Eventually(t, serverPatience, func() (bool, string) {

@@ -80,7 +80,7 @@ func (p *pipeline) brokenSQL(t *testing.T, w *truth) {
 			`select 8135 as \"Orders placed\", 7360 as \"With items\", 7353 as \"With approved payment\"`, "asks no table"},
 		{"a constant beside a table", `sum(total_orders - orders_with_items) as`, `0 * count(*) + 1 as`, "want"},
 		{"a view", `from v_latest_funnel`, `from v_last_funnel`, "v_last_funnel"},
-		{"a column", `sum(orders_paid - orders_with_payment)`, `sum(orders_unpaid)`, "orders_unpaid"},
+		{"a column", `sum(orders_paid - orders_with_payment)`, `sum(orders_padi)`, "orders_padi"},
 		{"a macro", `$__timeFilter(window_start)`, `$__timeFlter(window_start)`, "no such macro"},
 		{"nothing", `from v_latest_funnel`, `from v_latest_funnel where total_orders < 0`, "answers nothing"},
 		{"a name", `"options": "With items"`, `"options": "With item"`, `no column "With item"`},

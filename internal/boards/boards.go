@@ -3,8 +3,8 @@
 // `make boards`, and nowhere else.
 //
 // It is made with the types of grafana-foundation-sdk, so that a field which Grafana
-// does not have does not compile. The queries ask the views of configs/postgres and the
-// metrics of plugins/prometheus; tests/grafana runs every one of them.
+// does not have does not compile. The queries ask the tables and views of configs/postgres
+// and the metrics of plugins/prometheus; tests/grafana runs every one of them.
 package boards
 
 import (

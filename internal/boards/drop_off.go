@@ -21,9 +21,9 @@ func dropOff(opened Range) dashboard.Dashboard {
 				rows(`select
     round(100.0 * sum(dropped_orders) filter (where order_status in ($status)) / nullif(sum(total_orders), 0), 2) as "Drop rate",
     sum(dropped_orders) filter (where order_status in ($status)) as "Dropped",
-    sum(pending_orders) filter (where order_status in ($status)) as "Pending",
-    sum(unique_customers_affected) filter (where order_status in ($status)) as "Customers affected"
-from drop_off_analysis
+    sum(total_orders - complete_orders - dropped_orders) filter (where order_status in ($status)) as "Pending",
+    sum(customers_affected) filter (where order_status in ($status)) as "Customers affected"
+from drop_off_windows
 where $__timeFilter(window_start)`)).unit(units.Short).column("Drop rate", unit(units.Percent)).size(12, 6),
 			figures("Alerts", "Alerts about windows of the selected range, and alerts that are open now, whatever the range.",
 				rows(`select
@@ -36,7 +36,7 @@ where $__timeFilter(window_start)`)).unit(units.Short).column("Drop rate", unit(
 			jump(dropOffUID, "drop_off_windows", "1 hour", "0").size(6, 6),
 			bars(eachRow(), "Dropped orders by status", "The status in which dropped orders are. Of a status like delivered, it is those without an approved payment or without an item.",
 				rows(`select order_status as "Status", sum(dropped_orders) as "Dropped"
-from drop_off_analysis
+from drop_off_windows
 where `+chosenStatus+`
 group by 1
 having sum(dropped_orders) > 0
@@ -46,10 +46,10 @@ order by 2 desc, 1`)).unit(units.Short).color(dashboard.FieldColorModeIdContinuo
     order_status as "Status",
     sum(total_orders) as "Orders",
     sum(dropped_orders) as "Dropped",
-    sum(pending_orders) as "Pending",
-    round(100.0 * sum(dropped_orders) / nullif((select sum(total_orders) from drop_off_analysis where $__timeFilter(window_start)), 0), 2) as "Rate",
-    sum(unique_customers_affected) as "Customers"
-from drop_off_analysis
+    sum(total_orders - complete_orders - dropped_orders) as "Pending",
+    round(100.0 * sum(dropped_orders) / nullif((select sum(total_orders) from drop_off_windows where $__timeFilter(window_start)), 0), 2) as "Rate",
+    sum(customers_affected) as "Customers"
+from drop_off_windows
 where `+chosenStatus+`
 group by 1
 order by 3 desc, 1`)).unit(units.Short).column("Rate", unit(units.Percent)).size(16, 9),
@@ -59,7 +59,7 @@ order by 3 desc, 1`)).unit(units.Short).column("Rate", unit(units.Percent)).size
 				series(`select
     $__timeGroupAlias(window_start,$bucket),
     round(100.0 * coalesce(sum(dropped_orders) filter (where order_status in ($status)), 0) / nullif(sum(total_orders), 0), 2) as "Drop rate"
-from drop_off_analysis
+from drop_off_windows
 where $__timeFilter(window_start)
 group by 1
 order by 1`)).unit(units.Percent).column("Drop rate", fixed("semi-dark-red")).size(12, 9),
@@ -68,7 +68,7 @@ order by 1`)).unit(units.Percent).column("Drop rate", fixed("semi-dark-red")).si
     $__timeGroupAlias(window_start,$bucket),
     order_status as metric,
     sum(dropped_orders) as "Dropped"
-from drop_off_analysis
+from drop_off_windows
 where `+chosenStatus+`
 group by 1, 2
 order by 1, 2`)).unit(units.Short).size(12, 9),
@@ -112,9 +112,15 @@ limit 200`)).unit(units.Short).empty("No alert in this range").
     d.dropped_orders as "Dropped in the hour",
     d.drop_rate as "Rate of the hour",
     d.alert_triggered as "Above the threshold"
-from drop_off_analysis as d
+from (
+    select distinct window_start, order_status
+    from drop_off_windows
+    where `+chosenStatus+` and dropped_orders > 0
+    order by window_start desc, order_status
+    limit 200
+) as n
+inner join drop_off_analysis as d on d.window_start = n.window_start and d.order_status = n.order_status
 cross join lateral unnest(d.sample_order_ids) as s (order_id)
-where $__timeFilter(d.window_start) and d.order_status in ($status)
 order by d.window_start desc, d.order_status, s.order_id
 limit 200`)).unit(units.Short).column("Hour", unit(units.DatetimeISO)).column("Rate of the hour", unit(units.Percent)).size(24, 9),
 		}},

@@ -14,7 +14,9 @@ const (
 	paymentColor = "semi-dark-green"
 )
 
-// stages names the sums of the funnel as they are shown.
+// stages names the sums of the funnel as they are shown. Sums over a range are the same of
+// the partial rows of the table as of the view that adds those up to minutes, and come in
+// a tenth of the time.
 const stages = `sum(total_orders) as "Orders placed",
     sum(orders_with_items) as "With items",
     sum(orders_with_payment) as "With approved payment"`
@@ -29,13 +31,13 @@ func funnel(opened Range) dashboard.Dashboard {
 			staged(bars(lastValue(), "Funnel", "Orders placed, those of them with an item, and those of these with an approved payment.",
 				rows(`select
     `+stages+`
-from real_time_funnel
+from funnel_windows
 where $__timeFilter(window_start)`)).unit(units.Short)).size(10, 7),
 			figures("Conversion", "Of 100 orders placed, how many get an item, and how many an item and an approved payment.",
 				rows(`select
     round(100.0 * sum(orders_with_items) / nullif(sum(total_orders), 0), 2) as "Orders with items",
     round(100.0 * sum(orders_with_payment) / nullif(sum(total_orders), 0), 2) as "Orders paid"
-from real_time_funnel
+from funnel_windows
 where $__timeFilter(window_start)`)).unit(units.Percent).decimals(2).
 				thresholds("red", step{80, "orange"}, step{90, "green"}).size(8, 7),
 			jump(funnelUID, "funnel_windows", "1 minute", "0").size(6, 7),
@@ -57,15 +59,15 @@ from (
         coalesce(sum(total_orders), 0) as orders,
         coalesce(sum(orders_with_items), 0) as with_items,
         coalesce(sum(orders_with_payment), 0) as paid
-    from real_time_funnel
+    from funnel_windows
     where $__timeFilter(window_start)
 ) as f`)).unit(units.String).thresholds("dark-orange").size(12, 4),
 			figures("Lost on the way", "Orders without an item; orders with items and without an approved payment; and orders that are paid though no item is known of them, which are not in the funnel.",
 				rows(`select
-    sum(dropped_after_order) as "No items",
-    sum(dropped_after_items) as "Items, no payment",
-    sum(paid_without_items) as "Paid, no items"
-from real_time_funnel
+    sum(total_orders - orders_with_items) as "No items",
+    sum(orders_with_items - orders_with_payment) as "Items, no payment",
+    sum(orders_paid - orders_with_payment) as "Paid, no items"
+from funnel_windows
 where $__timeFilter(window_start)`)).unit(units.Short).size(12, 4),
 		}},
 		section{"Trend", []*panel{
@@ -73,7 +75,7 @@ where $__timeFilter(window_start)`)).unit(units.Short).size(12, 4),
 				series(`select
     $__timeGroupAlias(window_start,$bucket),
     `+stages+`
-from real_time_funnel
+from funnel_windows
 where $__timeFilter(window_start)
 group by 1
 order by 1`)).unit(units.Short)).size(12, 9),
@@ -82,7 +84,7 @@ order by 1`)).unit(units.Short)).size(12, 9),
     $__timeGroupAlias(window_start,$bucket),
     round(100.0 * sum(orders_with_items) / nullif(sum(total_orders), 0), 2) as "Orders with items",
     round(100.0 * sum(orders_with_payment) / nullif(sum(total_orders), 0), 2) as "Orders paid"
-from real_time_funnel
+from funnel_windows
 where $__timeFilter(window_start)
 group by 1
 order by 1`)).unit(units.Percent).atMost(100).
@@ -95,24 +97,36 @@ order by 1`)).unit(units.Percent).atMost(100).
 from v_latest_funnel`)).unit(units.Short)).size(8, 6),
 			figures("Data time", "End of the newest window that has orders, and how many windows may still change: nothing is final before the watermark has passed it by the seven days in which items and payments may come.",
 				rows(`select
-    extract(epoch from max(window_end)) * 1000 as "Newest window",
-    count(*) filter (where not is_final) as "Windows not final"
-from real_time_funnel`)).unit(units.Short).column("Newest window", unit(units.DatetimeISO)).size(6, 6),
-			listed("Newest windows", "The newest minutes with orders in the selected range, with sales and payments of the same minute.",
+    extract(epoch from max(f.window_end)) * 1000 as "Newest window",
+    count(distinct f.window_start) filter (where not coalesce(f.closes_at <= p.watermark, false)) as "Windows not final"
+from funnel_windows as f
+left join tidemark_progress as p on p.stream = f.stream`)).unit(units.Short).column("Newest window", unit(units.DatetimeISO)).size(6, 6),
+			listed("Newest windows", "The newest minutes with orders in the selected range, with what was sold in the same minute.",
 				rows(`select
-    c.window_start as "Minute",
-    c.total_orders as "Orders",
-    c.orders_with_items as "With items",
-    c.orders_with_payment as "Paid",
-    c.items_conversion_rate as "Items %",
-    c.payment_conversion_rate as "Paid %",
-    c.total_gmv as "GMV",
+    f.window_start as "Minute",
+    f.total_orders as "Orders",
+    f.orders_with_items as "With items",
+    f.orders_with_payment as "Paid",
+    f.items_conversion_rate as "Items %",
+    f.payment_conversion_rate as "Paid %",
+    coalesce((
+        select sum(g.item_revenue + g.freight)
+        from gmv_windows as g
+        where g.window_start = f.window_start and g.window_end = f.window_end
+    ), 0) as "GMV",
     f.is_final as "Final"
-from v_complete_funnel as c
-inner join real_time_funnel as f on f.window_start = c.window_start and f.window_end = c.window_end
-where $__timeFilter(c.window_start) and $__timeFilter(f.window_start)
-order by c.window_start desc
-limit 50`)).unit(units.Short).
+from real_time_funnel as f
+where $__timeFilter(f.window_start) and f.window_start >= (
+    select min(n.window_start)
+    from (
+        select distinct window_start
+        from funnel_windows
+        where $__timeFilter(window_start)
+        order by window_start desc
+        limit 50
+    ) as n
+)
+order by f.window_start desc`)).unit(units.Short).
 				column("Minute", unit(units.DatetimeISO)).
 				column("Items %", unit(units.Percent)).column("Paid %", unit(units.Percent)).
 				column("GMV", unit(units.Real)).size(10, 6),

@@ -22,23 +22,23 @@ func gmv(opened Range) dashboard.Dashboard {
 	place(&b,
 		section{"In the selected range", []*panel{
 			figures("GMV", "Price plus freight of all items sold.",
-				rows(`select sum(gmv) as "GMV", sum(item_revenue) as "Item revenue", sum(gmv - item_revenue) as "Freight"
-from gmv_metrics
+				rows(`select sum(item_revenue + freight) as "GMV", sum(item_revenue) as "Item revenue", sum(freight) as "Freight"
+from gmv_windows
 where $__timeFilter(window_start)`)).unit(units.Real).size(9, 6),
 			figures("Items", "Items sold, the orders that they belong to, and the average price of an item without its freight.",
 				rows(`select
     sum(item_count) as "Items",
     sum(unique_orders) as "Orders",
     round(sum(item_revenue) / nullif(sum(item_count), 0), 2) as "Average price"
-from gmv_metrics
+from gmv_windows
 where $__timeFilter(window_start)`)).unit(units.Short).column("Average price", unit(units.Real)).size(9, 6),
 			jump(gmvUID, "gmv_windows", "1 minute", "24 hours").size(6, 6),
 			over(stacked(), "GMV", "By minute, hour or day: choose the bucket above. The bars of revenue and freight add up to GMV.",
 				series(`select
     $__timeGroupAlias(window_start,$bucket),
     sum(item_revenue) as "Item revenue",
-    sum(gmv - item_revenue) as "Freight"
-from gmv_metrics
+    sum(freight) as "Freight"
+from gmv_windows
 where $__timeFilter(window_start)
 group by 1
 order by 1`)).unit(units.Real).size(24, 9),

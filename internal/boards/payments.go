@@ -21,7 +21,7 @@ func payments(opened Range) dashboard.Dashboard {
     sum(total_value) as "Value",
     sum(payment_count) as "Payments",
     round(sum(total_value) / nullif(sum(payment_count), 0), 2) as "Average"
-from payment_metrics
+from payment_windows
 where `+chosenMethod)).unit(units.Real).column("Payments", unit(units.Short)).size(10, 6),
 			figures("Success", "Of 100 payments, those that were approved, worth more than 0 and of a defined method; and the mean number of instalments.",
 				rows(`select
@@ -36,7 +36,7 @@ where `+chosenMethod)).unit(units.Short).
 			jump(paymentsUID, "payment_windows", "1 minute", "0").size(6, 6),
 			donut("Share of value", "Which part of the value is paid by which method.",
 				rows(`select payment_type as "Method", sum(total_value) as "Value"
-from payment_metrics
+from payment_windows
 where `+chosenMethod+`
 group by 1
 order by 2 desc, 1`)).unit(units.Real).size(8, 9),
@@ -64,7 +64,7 @@ order by 3 desc, 1`)).unit(units.Short).
     $__timeGroupAlias(window_start,$bucket),
     payment_type as metric,
     sum(total_value) as "Value"
-from payment_metrics
+from payment_windows
 where `+chosenMethod+`
 group by 1, 2
 order by 1, 2`)).unit(units.Real).size(12, 9),
@@ -73,7 +73,7 @@ order by 1, 2`)).unit(units.Real).size(12, 9),
     $__timeGroupAlias(window_start,$bucket),
     payment_type as metric,
     round(100.0 * sum(successful_orders) / nullif(sum(payment_count), 0), 2) as "Success rate"
-from payment_metrics
+from payment_windows
 where `+chosenMethod+`
 group by 1, 2
 order by 1, 2`)).unit(units.Percent).atMost(100).size(12, 9),
@@ -81,7 +81,7 @@ order by 1, 2`)).unit(units.Percent).atMost(100).size(12, 9),
 				rows(`select
     payment_type as "Method",
     round(100.0 * sum(successful_orders) / nullif(sum(payment_count), 0), 2) as "Success rate"
-from payment_metrics
+from payment_windows
 where `+chosenMethod+`
 group by 1
 order by 2 desc, 1`)).unit(units.Percent).atMost(100).color(dashboard.FieldColorModeIdContinuousGreens).size(8, 8),

@@ -76,11 +76,11 @@ func TestBrokenBoards(t *testing.T) {
 // brokenSQL breaks the board of the funnel, one thing at a time.
 func (p *pipeline) brokenSQL(t *testing.T, w *truth) {
 	for _, c := range []struct{ name, old, new, want string }{
-		{"a constant", `select\n    sum(total_orders) as \"Orders placed\",\n    sum(orders_with_items) as \"With items\",\n    sum(orders_with_payment) as \"With approved payment\"\nfrom real_time_funnel\nwhere $__timeFilter(window_start)`,
+		{"a constant", `select\n    sum(total_orders) as \"Orders placed\",\n    sum(orders_with_items) as \"With items\",\n    sum(orders_with_payment) as \"With approved payment\"\nfrom funnel_windows\nwhere $__timeFilter(window_start)`,
 			`select 8135 as \"Orders placed\", 7360 as \"With items\", 7353 as \"With approved payment\"`, "asks no table"},
-		{"a constant beside a table", `sum(dropped_after_order) as`, `0 * count(*) + 1 as`, "want"},
+		{"a constant beside a table", `sum(total_orders - orders_with_items) as`, `0 * count(*) + 1 as`, "want"},
 		{"a view", `from v_latest_funnel`, `from v_last_funnel`, "v_last_funnel"},
-		{"a column", `sum(paid_without_items)`, `sum(paid_without_item)`, "paid_without_item"},
+		{"a column", `sum(orders_paid - orders_with_payment)`, `sum(orders_padi)`, "orders_padi"},
 		{"a macro", `$__timeFilter(window_start)`, `$__timeFlter(window_start)`, "no such macro"},
 		{"nothing", `from v_latest_funnel`, `from v_latest_funnel where total_orders < 0`, "answers nothing"},
 		{"a name", `"options": "With items"`, `"options": "With item"`, `no column "With item"`},
@@ -88,10 +88,10 @@ func (p *pipeline) brokenSQL(t *testing.T, w *truth) {
 		{"the order of time", `group by 1\norder by 1`, `group by 1\norder by 1 desc`, "not in the order of time"},
 		{"the column of time", `$__timeGroupAlias(window_start,$bucket)`, `$__timeGroup(window_start,$bucket) as hour`, "no column time"},
 		{"a variable", `$__timeGroupAlias(window_start,$bucket)`, `$__timeGroupAlias(window_start,$bukcet)`, "bukcet"},
-		{"a type", `sum(dropped_after_order) as`, `array_agg(dropped_after_order) as`, "Grafana shows as it likes"},
-		{"infinity", `extract(epoch from max(window_end)) * 1000 as`, `'infinity'::timestamptz as`, "no time for Grafana"},
-		{"more than one row", `\"Paid, no items\"\nfrom real_time_funnel\nwhere $__timeFilter(window_start)`,
-			`\"Paid, no items\"\nfrom real_time_funnel\nwhere $__timeFilter(window_start)\ngroup by window_start`, "more than one row"},
+		{"a type", `sum(total_orders - orders_with_items) as`, `array_agg(total_orders) as`, "Grafana shows as it likes"},
+		{"infinity", `extract(epoch from max(f.window_end)) * 1000 as`, `'infinity'::timestamptz as`, "no time for Grafana"},
+		{"more than one row", `\"Paid, no items\"\nfrom funnel_windows\nwhere $__timeFilter(window_start)`,
+			`\"Paid, no items\"\nfrom funnel_windows\nwhere $__timeFilter(window_start)\ngroup by window_start`, "more than one row"},
 		{"a figure", `sum(orders_with_items) as \"With items\"`, `sum(orders_with_payment) as \"With items\"`, "want"},
 		{"a filter", `from v_latest_funnel`, `from real_time_funnel`, "want"},
 		{"what a bucket is", `$__timeGroupAlias(window_start,$bucket)`, `$__timeGroupAlias(window_start,7d)`, "want"},
@@ -104,7 +104,7 @@ func (p *pipeline) brokenSQL(t *testing.T, w *truth) {
 		})
 	}
 	t.Run("the same without data", func(t *testing.T) {
-		s := p.screen(need(t, spoil(t, "funnel.json", `sum(dropped_after_order) as \"No items\",\n    sum(dropped_after_items) as \"Items, no payment\",\n    sum(paid_without_items) as`, `0 * count(*) as`)))
+		s := p.screen(need(t, spoil(t, "funnel.json", `sum(total_orders - orders_with_items) as \"No items\",\n    sum(orders_with_items - orders_with_payment) as \"Items, no payment\",\n    sum(orders_paid - orders_with_payment) as`, `0 * count(*) as`)))
 		complains(t, constant(t.Context(), p.reader, migrated(t), s), "answers the same without any data")
 	})
 }

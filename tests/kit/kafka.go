@@ -162,9 +162,11 @@ func (b *Broker) format() error {
 	if b.port, err = freePort(); err != nil {
 		return err
 	}
-	controller, err := freePort()
-	if err != nil {
-		return err
+	controller := b.port
+	for controller == b.port { // nothing uses it yet, so it may be found once more
+		if controller, err = freePort(); err != nil {
+			return err
+		}
 	}
 	conf := fmt.Sprintf(kafkaConfig, controller, b.Addr(), controller, b.Addr(), filepath.Join(b.dir, "data"))
 	if err := os.WriteFile(b.config(), []byte(conf), 0o644); err != nil {

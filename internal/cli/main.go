@@ -159,5 +159,6 @@ func terminate(returned <-chan struct{}) {
 func commands() []*ucli.Command {
 	return []*ucli.Command{
 		demoCommand(), generateCommand(), produceCommand(), consumeCommand(), topicsCommand(), stateCommand(), replayCommand(), dbCommand(),
+		serveCommand(),
 	}
 }

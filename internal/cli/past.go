@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/internal/pg"
+	"github.com/tidemark-streams/tidemark/internal/survey"
 )
 
 // past makes sure that servers of the user fit the run. The demo runs the streams
@@ -47,7 +48,7 @@ func (d *demo) past(ctx context.Context) error {
 func samePast(ctx context.Context, client *kgo.Client, db *sql.DB, groups []string) error {
 	var noRows, noState []string
 	for _, g := range groups {
-		state, err := topicExists(ctx, client, changelogTopic(g))
+		state, err := topicExists(ctx, client, survey.ChangelogTopic(g))
 		if err != nil {
 			return fmt.Errorf("state of %s: %w", g, err)
 		}

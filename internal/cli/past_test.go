@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tidemark-streams/tidemark/internal/pg"
+	"github.com/tidemark-streams/tidemark/internal/survey"
 )
 
 // The demo refuses state without rows and rows without state.
@@ -26,7 +27,7 @@ func TestSamePast(t *testing.T) {
 	written(t, db, "b")
 	check("rows of b, and this Kafka none of the state", "a", "b")
 	for _, group := range []string{"a", "b"} {
-		if err := cluster.CreateTopic(changelogTopic(group), 1, nil); err != nil {
+		if err := cluster.CreateTopic(survey.ChangelogTopic(group), 1, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -199,6 +199,9 @@ func (r timedReplay) laterRows(ctx context.Context, group string) (string, error
 	if _, err := tx.ExecContext(ctx, "update "+ledgerTable+" set watermark = $2 where stream = $1 and watermark > $2", group, r.from); err != nil {
 		return "", fmt.Errorf("change its ledger: %w", err)
 	}
+	if _, err := tx.ExecContext(ctx, "delete from "+figuresTable+" where stream = $1", group); err != nil {
+		return "", fmt.Errorf("delete its figures: %w", err) // they count from the start of a state that is gone
+	}
 	n := int64(0)
 	for _, t := range tables {
 		result, err := tx.ExecContext(ctx, "delete from "+t+" where stream = $1 and window_end > $2", group, r.from)

@@ -17,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tidemark-streams/tidemark/internal/survey"
 )
 
 // stateReset deletes all that consumer groups know of the past.
@@ -131,14 +133,11 @@ func (r stateReset) offsets(ctx context.Context, group string) (string, error) {
 	return "its offsets", nil
 }
 
-// changelogTopic is the topic in which stateful_kafka keeps the state of a group.
-func changelogTopic(group string) string { return group + "-changelog" }
-
 // topicGonePause is waited between two looks for a topic that was deleted.
 const topicGonePause = 50 * time.Millisecond
 
 func (r stateReset) changelog(ctx context.Context, group string) (string, error) {
-	topic := changelogTopic(group)
+	topic := survey.ChangelogTopic(group)
 	_, err := kadm.NewClient(r.kafka).DeleteTopic(ctx, topic)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
 		return "", nil

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tidemark-streams/tidemark/internal/survey"
 	olistcsv "github.com/tidemark-streams/tidemark/plugins/olist_csv"
 )
 
@@ -18,7 +19,7 @@ func past(t *testing.T, client *kgo.Client, dir, group string) {
 	t.Helper()
 	ctx := context.Background()
 	adm := kadm.NewClient(client)
-	if _, err := adm.CreateTopic(ctx, 2, 1, nil, changelogTopic(group)); err != nil {
+	if _, err := adm.CreateTopic(ctx, 2, 1, nil, survey.ChangelogTopic(group)); err != nil {
 		t.Fatal(err)
 	}
 	offsets := kadm.Offsets{}
@@ -47,7 +48,7 @@ func left(t *testing.T, client *kgo.Client, dir, group string) string {
 			has = append(has, "offsets")
 		}
 	}
-	if there, err := topicExists(ctx, client, changelogTopic(group)); err != nil {
+	if there, err := topicExists(ctx, client, survey.ChangelogTopic(group)); err != nil {
 		t.Fatal(err)
 	} else if there {
 		has = append(has, "changelog")

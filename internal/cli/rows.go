@@ -8,13 +8,16 @@ import (
 // ledgerTable has a row for each task of a stream that has ever written.
 const ledgerTable = "tidemark_tasks"
 
+// figuresTable has a row for each task of a stream that tells how it stands.
+const figuresTable = "tidemark_task_figures"
+
 // salesTable is what forecasts are made of.
 const salesTable = "gmv_windows"
 
 // streamTables hold the rows of streams. The ledger comes first: each write holds
 // its row, so deleting it waits for those under way, and none can follow.
 var streamTables = []string{
-	ledgerTable, "funnel_windows", "drop_off_windows", salesTable, "payment_windows",
+	ledgerTable, figuresTable, "funnel_windows", "drop_off_windows", salesTable, "payment_windows",
 	"category_windows", "seller_windows", "state_windows", "delivery_windows", "dead_letter_events",
 }
 

@@ -37,6 +37,7 @@ func written(t *testing.T, db *sql.DB, stream string) {
 		`insert into delivery_windows (stream, task, window_start, window_end, closes_at, customer_state) values ($1, 0, now(), now(), now(), 'SP')`,
 		`insert into dead_letter_events (stream, topic, partition, "offset", reason) values ($1, 't', 0, 1, 'late')`,
 		`insert into tidemark_tasks (stream, task, generation) values ($1, 0, 3)`,
+		`insert into tidemark_task_figures (stream, task, generation, figures) values ($1, 0, 3, '{}')`,
 	} {
 		if _, err := db.ExecContext(t.Context(), statement, stream); err != nil {
 			t.Fatalf("%s: %v", statement, err)
@@ -82,7 +83,7 @@ func TestStateResetDeletesRows(t *testing.T) {
 		t.Errorf("--no-postgres left rows in %d tables", n)
 	}
 	resetFails(t, cluster, client, db, dsn)
-	reset("a: deleted 10 rows\n")
+	reset("a: deleted 11 rows\n")
 	if n := tablesWith(t, db, "a"); n > 0 {
 		t.Errorf("%d tables have rows of a", n)
 	}

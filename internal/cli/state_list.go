@@ -10,6 +10,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
+
+	"github.com/tidemark-streams/tidemark/internal/survey"
 )
 
 const (
@@ -62,7 +64,7 @@ func stateList(c *ucli.Context) error {
 	}
 	return withKafka(c, func(client *kgo.Client) error {
 		sizes := c.Bool(sizeName) || c.Bool(operatorsName)
-		streams, err := survey{client, sizes}.streams(c.Context, groups)
+		streams, err := survey.Survey{Client: client, Sizes: sizes}.Streams(c.Context, groups)
 		if err != nil {
 			return err
 		}
@@ -95,7 +97,7 @@ func listedGroups(c *ucli.Context) ([]string, error) {
 
 // listing prints what a survey has found.
 type listing struct {
-	streams []streamState
+	streams []survey.Stream
 	out     io.Writer
 }
 
@@ -126,7 +128,7 @@ func (l listing) tasks(sizes bool) error {
 	if sizes {
 		header += "keys\tbytes\t"
 	}
-	return l.table(header, func(w io.Writer, s *streamState, t *taskState) {
+	return l.table(header, func(w io.Writer, s *survey.Stream, t *survey.Task) {
 		owner := "none"
 		if t.Owner != nil {
 			owner = t.Owner.Member + " at " + t.Owner.Host
@@ -141,7 +143,7 @@ func (l listing) tasks(sizes bool) error {
 }
 
 func (l listing) topics() error {
-	return l.table("\nstream\ttask\ttopic\tcommitted\tstate\tend\tlag\tnewest\t", func(w io.Writer, s *streamState, t *taskState) {
+	return l.table("\nstream\ttask\ttopic\tcommitted\tstate\tend\tlag\tnewest\t", func(w io.Writer, s *survey.Stream, t *survey.Task) {
 		for _, p := range t.Topics {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", s.Stream, t.Task, p.Topic,
 				orDash(p.Committed), orDash(p.State), orDash(p.End), orDash(p.Lag), textOrDash(p.Newest))
@@ -150,7 +152,7 @@ func (l listing) topics() error {
 }
 
 func (l listing) operators() error {
-	return l.table("\nstream\ttask\toperator\tkeys\tbytes\t", func(w io.Writer, s *streamState, t *taskState) {
+	return l.table("\nstream\ttask\toperator\tkeys\tbytes\t", func(w io.Writer, s *survey.Stream, t *survey.Task) {
 		for _, o := range t.Operators {
 			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t\n", s.Stream, t.Task, o.Operator, o.Keys, humanize.IBytes(uint64(o.Bytes)))
 		}
@@ -158,7 +160,7 @@ func (l listing) operators() error {
 }
 
 // table prints lines under a header, if there are tasks.
-func (l listing) table(header string, lines func(io.Writer, *streamState, *taskState)) error {
+func (l listing) table(header string, lines func(io.Writer, *survey.Stream, *survey.Task)) error {
 	w := tabwriter.NewWriter(l.out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	headed := false
 	for i := range l.streams {

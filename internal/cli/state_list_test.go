@@ -14,16 +14,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tidemark-streams/tidemark/internal/survey"
 )
 
 // list is what "state list" prints of the shop as JSON.
-func (s *shop) list(args ...string) streamState {
+func (s *shop) list(args ...string) survey.Stream {
 	s.Helper()
 	out, err := s.state(append([]string{"list", "--json", "--streams", s.folder}, args...)...)
 	if err != nil {
 		s.Fatal(err)
 	}
-	var streams []streamState
+	var streams []survey.Stream
 	if err := json.Unmarshal([]byte(out), &streams); err != nil || len(streams) != 1 {
 		s.Fatalf("%v, %s", err, out)
 	}
@@ -53,7 +55,7 @@ func TestStateListAfterARun(t *testing.T) {
 	got := s.list("--size")
 	lag := int64(0)
 	for _, task := range got.Tasks {
-		if task.Owner != nil || task.Offsets != offsetsOK || *task.Generation != 1 || *task.Seq == 0 {
+		if task.Owner != nil || task.Offsets != survey.OffsetsOK || *task.Generation != 1 || *task.Seq == 0 {
 			t.Errorf("%+v", task)
 		}
 		if want := "2026-01-05T12:23:00Z"; task.Watermark == nil || *task.Watermark != want { // the last records' time less two minutes
@@ -106,16 +108,16 @@ func TestStateListCountsWhatLives(t *testing.T) {
 	count := func() {
 		t.Helper()
 		for _, task := range s.list("--operators").Tasks {
-			want := map[string]operatorState{}
+			want := map[string]survey.Operator{}
 			for k, v := range s.stored(task.Task) {
 				label, _, _ := strings.Cut(k, "\x00")
 				if label == "" {
 					continue // the marker
 				}
 				o := want[label]
-				want[label] = operatorState{label, o.Keys + 1, o.Bytes + int64(len(k)+len(v))}
+				want[label] = survey.Operator{Operator: label, Keys: o.Keys + 1, Bytes: o.Bytes + int64(len(k)+len(v))}
 			}
-			got, keys, bytes := map[string]operatorState{}, int64(0), int64(0)
+			got, keys, bytes := map[string]survey.Operator{}, int64(0), int64(0)
 			for _, o := range task.Operators {
 				got[o.Operator] = o
 				keys, bytes = keys+o.Keys, bytes+o.Bytes
@@ -183,14 +185,14 @@ func TestStateListTellsOffsetsThatAreNotTheStates(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.list()
-	if got.Tasks[0].Offsets != offsetsOK || got.Tasks[1].Offsets != offsetsMoved || *got.Tasks[1].Lag == 0 {
+	if got.Tasks[0].Offsets != survey.OffsetsOK || got.Tasks[1].Offsets != survey.OffsetsMoved || *got.Tasks[1].Lag == 0 {
 		t.Errorf("%+v", got.Tasks)
 	}
 	if _, err := adm.DeleteGroup(t.Context(), "shop"); err != nil {
 		t.Fatal(err)
 	}
 	for _, task := range s.list().Tasks {
-		if task.Offsets != offsetsExpired || *task.Lag != 0 || task.Topics[0].Committed != nil || task.Topics[0].State == nil {
+		if task.Offsets != survey.OffsetsExpired || *task.Lag != 0 || task.Topics[0].Committed != nil || task.Topics[0].State == nil {
 			t.Errorf("%+v", task)
 		}
 	}
@@ -248,7 +250,7 @@ func TestStateListOfARunningStream(t *testing.T) {
 	s.trade()
 	stop := s.serve()
 	defer stop()
-	until := func(what string, done func(streamState) bool) (last streamState) {
+	until := func(what string, done func(survey.Stream) bool) (last survey.Stream) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); ; {
 			if last = s.list("--operators"); done(last) {
@@ -260,12 +262,12 @@ func TestStateListOfARunningStream(t *testing.T) {
 			}
 		}
 	}
-	all := func(done func(taskState) bool) func(streamState) bool {
-		return func(got streamState) bool {
-			return len(got.Tasks) == 2 && !slices.ContainsFunc(got.Tasks, func(t taskState) bool { return !done(t) })
+	all := func(done func(survey.Task) bool) func(survey.Stream) bool {
+		return func(got survey.Stream) bool {
+			return len(got.Tasks) == 2 && !slices.ContainsFunc(got.Tasks, func(t survey.Task) bool { return !done(t) })
 		}
 	}
-	begun := until("begun", all(func(t taskState) bool { return t.Owner != nil && t.Lag != nil && *t.Lag == 0 && t.Watermark != nil }))
+	begun := until("begun", all(func(t survey.Task) bool { return t.Owner != nil && t.Lag != nil && *t.Lag == 0 && t.Watermark != nil }))
 	for i := range 20 {
 		for p := range 2 {
 			for _, topic := range []string{"orders", "items"} {
@@ -279,10 +281,10 @@ func TestStateListOfARunningStream(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	done := until("done", all(func(t taskState) bool { return *t.Lag == 0 && *t.Watermark == "2026-01-05T12:47:00Z" }))
+	done := until("done", all(func(t survey.Task) bool { return *t.Lag == 0 && *t.Watermark == "2026-01-05T12:47:00Z" }))
 	for i := range done.Tasks {
 		a, b := begun.Tasks[i], done.Tasks[i]
-		if *b.Generation != *a.Generation || *b.Seq <= *a.Seq || *b.Owner != *a.Owner || b.Offsets != offsetsOK {
+		if *b.Generation != *a.Generation || *b.Seq <= *a.Seq || *b.Owner != *a.Owner || b.Offsets != survey.OffsetsOK {
 			t.Errorf("task %d: %+v after %+v", i, b, a)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/tidemark-streams/tidemark/internal/survey"
 	statefulkafka "github.com/tidemark-streams/tidemark/plugins/stateful_kafka"
 )
 
@@ -98,5 +99,5 @@ func (r stateReset) operatorOf(ctx context.Context, group string, task int32, la
 }
 
 func noChangelog(group string) error {
-	return fmt.Errorf("%s has no state: there is no topic %s, so no stream with this consumer group has run yet", group, changelogTopic(group))
+	return fmt.Errorf("%s has no state: there is no topic %s, so no stream with this consumer group has run yet", group, survey.ChangelogTopic(group))
 }

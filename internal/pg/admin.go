@@ -11,10 +11,10 @@ const truncate = `
 	truncate
 		funnel_windows, drop_off_windows, gmv_windows, payment_windows,
 		category_windows, seller_windows, state_windows, delivery_windows,
-		dead_letter_events, gmv_forecast, drop_off_alerts, alert_deliveries, tidemark_tasks`
+		dead_letter_events, gmv_forecast, drop_off_alerts, alert_deliveries, tidemark_tasks, tidemark_task_figures`
 
 // Truncate deletes everything that streams have written: windows, dead letters,
-// forecasts, the log of alerts and the ledger. It waits for the writes that are under way. Alert
+// forecasts, the log of alerts, the ledger and the figures of tasks. It waits for the writes that are under way. Alert
 // rules stay. A stream that runs on must be restarted, its state dropped.
 func Truncate(ctx context.Context, db *sql.DB) error {
 	if _, err := db.ExecContext(ctx, truncate); err != nil {

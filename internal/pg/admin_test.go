@@ -40,7 +40,8 @@ const fill = `
 		('00000000-0000-0000-0000-000000000002', 'anomaly', '2018-01-01Z', '2018-01-01 01:00Z', 'canceled', 8, 7, 7, '{a}', 5, '2018-01-01Z', null, null),
 		('00000000-0000-0000-0000-000000000003', 'threshold', '2018-02-10Z', '2018-02-10 01:00Z', 'canceled', 8, 7, 7, '{a}', 5, '2018-02-10Z', null, null);
 	insert into alert_deliveries (alert_id, event, destination) values ('00000000-0000-0000-0000-000000000001', 'fired', 'log');
-	insert into tidemark_tasks (stream, task, generation) values ('f', 0, 1)`
+	insert into tidemark_tasks (stream, task, generation) values ('f', 0, 1);
+	insert into tidemark_task_figures (stream, task, generation, figures, updated_at) values ('f', 0, 1, '{}', '2018-01-01Z')`
 
 func TestCleanup(t *testing.T) {
 	db := migrated(t)
@@ -68,6 +69,8 @@ func TestCleanup(t *testing.T) {
 	}
 	expect(t, db, `select "offset" from dead_letter_events order by 1`, "2", "4")
 	expect(t, db, "select sum(rows_deleted) from cleanup_old_metrics()", "0")
+	// How tasks stand is no matter of age.
+	expect(t, db, "select count(*) from tidemark_tasks join tidemark_task_figures using (stream, task)", "1")
 
 	if _, err := pg.Cleanup(t.Context(), db, -1); err == nil {
 		t.Error("a negative number of days was accepted")
@@ -87,7 +90,7 @@ func TestTruncate(t *testing.T) {
 	for _, table := range []string{
 		"funnel_windows", "drop_off_windows", "gmv_windows", "payment_windows",
 		"category_windows", "seller_windows", "state_windows", "delivery_windows", "dead_letter_events", "gmv_forecast",
-		"drop_off_alerts", "alert_deliveries", "tidemark_tasks",
+		"drop_off_alerts", "alert_deliveries", "tidemark_tasks", "tidemark_task_figures",
 	} {
 		expect(t, db, "select count(*) from "+table, "0")
 	}

@@ -68,6 +68,22 @@ func (l ledgerSQL) advance() string {
 		" where stream = $1 and task = $2 and generation = $3"
 }
 
+// figuresTable is the name of the table with the figures of tasks, in the ledger's schema.
+const figuresTable = "tidemark_task_figures"
+
+// figuresSQL stores the figures $4 of a task, for generation $3, beside the ledger. It holds
+// the ledger's row against nothing but its deletion, so that a stream that is dropped leaves
+// no figures behind: neither Begin nor Advance has to wait. So a Begin may come between;
+// then the newer generation's figures replace these, and never the other way round.
+func figuresSQL(ledger, figures tableName) string {
+	return "with held as (select from " + ledger.sql() + ` where stream = $1 and task = $2 and generation = $3 for key share)
+		insert into ` + figures.sql() + ` as stored (stream, task, generation, figures, updated_at)
+		select $1::text, $2::integer, $3::bigint, $4::jsonb, now() from held
+		on conflict (stream, task) do update set
+			generation = excluded.generation, figures = excluded.figures, updated_at = excluded.updated_at
+		where stored.generation <= excluded.generation`
+}
+
 // begunRuns remembers which generation has begun on which table. Outputs of one
 // stream may share a table (the dead letters), and one of them may attach after
 // another has written to it: only the first may remove rows. One process runs a

@@ -18,6 +18,7 @@ type plan struct {
 	// ours are the tables that hold rows of a task: at the start of a generation
 	// its uncommitted rows are removed from each.
 	ours    []*tableInfo
+	figures *tableInfo // where the figures of tasks go; nil for nowhere
 	layouts layouts
 	spare   sync.Pool // of fillers: several batches are written at a time
 }

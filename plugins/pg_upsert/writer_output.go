@@ -21,6 +21,7 @@ type writer struct {
 	streamName string // names the stream where messages do not
 	log        *service.Logger
 	begun      *begunRuns
+	silence    *silence // about figures
 	retry      *retrier
 
 	db   *sql.DB
@@ -43,7 +44,7 @@ const (
 
 func newWriter(cfg config, res *service.Resources) *writer {
 	w := &writer{
-		cfg: cfg, streamName: res.StreamID(), log: res.Logger(), begun: begunOf(res),
+		cfg: cfg, streamName: res.StreamID(), log: res.Logger(), begun: begunOf(res), silence: silenceOf(res),
 	}
 	if w.streamName == "" {
 		w.streamName = cfg.table.String()
@@ -75,6 +76,11 @@ func (w *writer) open(ctx context.Context) error {
 	p, err := w.check(ctx)
 	if err != nil {
 		return err
+	}
+	if w.cfg.ledger {
+		if p.figures, err = w.figures(ctx); err != nil {
+			return err
+		}
 	}
 	w.plan = p
 	return nil

@@ -181,7 +181,7 @@ func (l *life) resume(at *place, store *state.Local, tools *tools) (*host.Runner
 	k := &keeper{generation: at.marker.Generation, store: store, cache: l.in.cache, task: t, queue: l.queue}
 	run := host.TaskRun{Stream: cfg.name, Task: l.task, Generation: at.marker.Generation, CommittedSeq: at.marker.Seq}
 	r := host.NewRunner(run, cfg.opts, l.in.hub, feed{}, t, k, l.in.out)
-	l.meter.Run(at.marker.Generation, t.Accounts(), meter.Live{Ends: l.queue.reached, Disk: store.DiskUsage})
+	l.meter.Run(at.marker.Generation, t.Accounts(), meter.Live{Ends: l.queue.reached, Known: l.queue.reached, Disk: store.DiskUsage})
 	r.Meter(l.in.stream, l.meter, store.Usage)
 	return r, nil
 }

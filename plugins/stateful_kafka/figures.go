@@ -35,6 +35,11 @@ func (c *cluster) learn(newest map[string]map[int32]event.Time) {
 // for what he learns when he asks again.
 func (s *source) end(i int) (e meter.End, known bool) {
 	signal(s.cluster.look)
+	return s.known(i)
+}
+
+// known is the same without asking: as of the last fetch, or what others have asked for.
+func (s *source) known(i int) (e meter.End, known bool) {
 	x := s.parts[i]
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -88,7 +93,7 @@ func (c *cluster) askNewest(ctx context.Context) error {
 
 // live answers what is asked of a run's task when figures are looked at.
 func (r *running) live() meter.Live {
-	return meter.Live{Ends: r.source.end, Disk: r.keeper.store.DiskUsage}
+	return meter.Live{Ends: r.source.end, Known: r.source.known, Disk: r.keeper.store.DiskUsage}
 }
 
 // metered has a run tell its figures.

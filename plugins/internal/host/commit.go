@@ -20,6 +20,13 @@ func (r *Runner) commit(ctx context.Context) error {
 	watch := r.watch()
 	err := r.commitWatched(ctx, &watch)
 	watch.over(ctx, err)
+	if err == nil && watch.kept {
+		r.gauge.commit = watch.figures(watch.last)
+	}
+	if err == nil && (watch.kept || !r.gauge.reported) {
+		r.gauge.reported = true
+		r.report()
+	}
 	return err
 }
 
@@ -127,5 +134,9 @@ func (r *Runner) end(ctx context.Context) error {
 	if err := r.advance(ctx, event.MaxTime); err != nil {
 		return err
 	}
-	return r.keeper.Ended(ctx)
+	if err := r.keeper.Ended(ctx); err != nil {
+		return err
+	}
+	r.report() // what has come of the events that were held until now
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/tidemark-streams/tidemark/plugins/figures"
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/state"
@@ -22,6 +23,9 @@ type gauge struct {
 	stood   time.Time // when it was last told how the task stands
 	sources []meter.Source
 	heads   []head
+
+	commit   *figures.Commit // the last one of this run, nil before it
+	reported bool            // this run has told its figures
 
 	// The arrival of the first record that rows may tell of: merged is of those that operators
 	// have and may not have told of, emitted of the rows in the sink, pending of the messages.

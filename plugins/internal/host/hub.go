@@ -54,6 +54,19 @@ type Ledger interface {
 	Advance(ctx context.Context, run TaskRun, seq int64, watermark event.Time) error
 }
 
+// Reporter is a ledger whose database takes the figures of tasks, too, so that whoever sees
+// the rows sees how the tasks stand. They are no part of the ledger: nothing depends on them.
+type Reporter interface {
+	Ledger
+	// Place names where figures go, and is empty where they go nowhere. Of all reporters
+	// with the same place one is told.
+	Place() string
+	// Report stores figures.Task as JSON in the place of what the task has told before. What
+	// a generation tells that is not the newest is dropped, which is no error. It says itself
+	// what is wrong, and does not try again.
+	Report(ctx context.Context, run TaskRun, figures []byte) error
+}
+
 // ErrFenced says that a newer generation of the task owns its rows.
 var ErrFenced = fmt.Errorf("fenced: a newer generation of this task owns its rows")
 
@@ -184,6 +197,24 @@ func (h *Hub) told(ctx context.Context, p progress, tell func(Ledger) error) err
 	defer h.mu.Unlock()
 	h.runs[k] = p
 	return nil
+}
+
+// Report tells one reporter of each place, side by side with what ledgers are told. It tells
+// whether there was one and all have stored it.
+func (h *Hub) Report(ctx context.Context, run TaskRun, figures []byte) (stored bool) {
+	at := map[string]Reporter{}
+	h.mu.Lock()
+	for l := range h.ledgers {
+		if r, ok := l.(Reporter); ok && r.Place() != "" {
+			at[r.Place()] = r
+		}
+	}
+	h.mu.Unlock()
+	stored = len(at) > 0
+	for _, r := range at {
+		stored = r.Report(ctx, run, figures) == nil && stored
+	}
+	return stored
 }
 
 func (h *Hub) attached(l Ledger) bool {

@@ -105,6 +105,7 @@ type Runner struct {
 	asked    time.Time               // when the ends were asked for under load
 	hurry    bool                    // a commit is due once everything that was received is merged
 	gauge    gauge
+	reports  *reports // nil where nobody wants to know
 }
 
 // NewRunner makes the runner of one task, which goes on from where run and t stand.
@@ -142,6 +143,10 @@ func (r *Runner) Run(ctx context.Context, stop, quit <-chan struct{}) (finished 
 	}
 	defer r.hub.End(r.run)
 	r.measure()
+	if r.gauge.task != nil {
+		r.reports = startReports(ctx, r.hub, r.run, r.gauge.task.Disk)
+		defer func() { r.reports.end(err != nil) }()
+	}
 	finished, err = r.loop(ctx)
 	if errors.Is(err, errQuit) {
 		return false, r.settle(ctx)

@@ -110,6 +110,8 @@ type Live struct {
 	// Ends tells where the partitions end, in the order of the sources; false where it is
 	// not known.
 	Ends func(i int) (End, bool)
+	// Known tells the same without having anybody asked for it: it may be old.
+	Known func(i int) (End, bool)
 	// Disk is how many bytes the task's folder takes.
 	Disk func() int64
 }
@@ -229,15 +231,42 @@ func held(account []task.Line) []Held {
 func (t *Task) read() Gauges {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	g := t.stood(t.live.Ends)
+	g.Disk = t.disk()
+	return g
+}
+
+// Stood is how the task stands, as far as that is known without asking: ends of partitions
+// may be old, and Disk is left out.
+func (t *Task) Stood() Gauges {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stood(t.live.Known)
+}
+
+// Disk is how many bytes the task's folder takes; negative where it has none.
+func (t *Task) Disk() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.disk()
+}
+
+// stood is a copy of the gauges, with the ends of the partitions. The caller holds t.mu.
+func (t *Task) stood(ends func(i int) (End, bool)) Gauges {
 	g := t.gauges
 	g.Sources = append([]Source(nil), g.Sources...)
-	if t.live.Ends != nil {
+	if ends != nil {
 		for i := range g.Sources {
-			g.Sources[i].End, g.Sources[i].HasEnd = t.live.Ends(i)
+			g.Sources[i].End, g.Sources[i].HasEnd = ends(i)
 		}
 	}
-	if t.live.Disk != nil {
-		g.Disk = t.live.Disk()
-	}
 	return g
+}
+
+// disk asks for the size of the folder. The caller holds t.mu.
+func (t *Task) disk() int64 {
+	if t.live.Disk == nil {
+		return t.gauges.Disk
+	}
+	return t.live.Disk()
 }

@@ -1,4 +1,6 @@
-package cli
+// Package survey asks Kafka where streams stand: who has their tasks, how far these have
+// come, and what they have stored.
+package survey
 
 import (
 	"context"
@@ -14,36 +16,38 @@ import (
 	statefulkafka "github.com/tidemark-streams/tidemark/plugins/stateful_kafka"
 )
 
-// streamState is what Kafka knows of a stream. It is printed as JSON, where null stands
+// Stream is what Kafka knows of a stream. It is printed as JSON, where null stands
 // for what is not there.
-type streamState struct {
-	Stream    string      `json:"stream"`
-	Changelog string      `json:"changelog"`
-	Exists    bool        `json:"exists"` // the changelog
-	Tasks     []taskState `json:"tasks"`
+type Stream struct {
+	Stream    string `json:"stream"`
+	Changelog string `json:"changelog"`
+	Exists    bool   `json:"exists"` // the changelog
+	Tasks     []Task `json:"tasks"`
 }
 
-type taskState struct {
-	Task       int32           `json:"task"`
-	Owner      *taskOwner      `json:"owner"`
-	Lag        *int64          `json:"lag"`
-	Offsets    string          `json:"offsets"`
-	Watermark  *string         `json:"watermark"`
-	Generation *int64          `json:"generation"`
-	Seq        *int64          `json:"seq"`
-	Topics     []topicState    `json:"topics"`
-	Keys       *int64          `json:"keys,omitempty"`
-	Bytes      *int64          `json:"bytes,omitempty"`
-	Operators  []operatorState `json:"operators,omitempty"`
+// Task is where a task stood at its last commit, and who has it now.
+type Task struct {
+	Task       int32      `json:"task"`
+	Owner      *Owner     `json:"owner"`
+	Lag        *int64     `json:"lag"`
+	Offsets    string     `json:"offsets"`
+	Watermark  *string    `json:"watermark"`
+	Generation *int64     `json:"generation"`
+	Seq        *int64     `json:"seq"`
+	Topics     []Topic    `json:"topics"`
+	Keys       *int64     `json:"keys,omitempty"`
+	Bytes      *int64     `json:"bytes,omitempty"`
+	Operators  []Operator `json:"operators,omitempty"`
 }
 
-type taskOwner struct {
+// Owner is the process that has a task.
+type Owner struct {
 	Member string `json:"member"`
 	Host   string `json:"host"`
 }
 
-// topicState is where a task stands in its partition of a topic.
-type topicState struct {
+// Topic is where a task stands in its partition of a topic.
+type Topic struct {
 	Topic     string  `json:"topic"`
 	Committed *int64  `json:"committed"` // offset of the consumer group
 	State     *int64  `json:"state"`     // offset that the state belongs to
@@ -52,33 +56,38 @@ type topicState struct {
 	Newest    *string `json:"newest"` // event time that was read
 }
 
-type operatorState struct {
+// Operator is what an operator has stored.
+type Operator struct {
 	Operator string `json:"operator"`
 	Keys     int64  `json:"keys"`
 	Bytes    int64  `json:"bytes"`
 }
 
-// Values of taskState.Offsets.
+// Values of Task.Offsets.
 const (
-	offsetsOK      = "ok"
-	offsetsNone    = "none"    // nothing was ever read
-	offsetsExpired = "expired" // the group has none, the state has
-	offsetsMoved   = "moved"   // nobody has the task, and the group's are not the state's
+	OffsetsOK      = "ok"
+	OffsetsNone    = "none"    // nothing was ever read
+	OffsetsExpired = "expired" // the group has none, the state has
+	OffsetsMoved   = "moved"   // nobody has the task, and the group's are not the state's
 )
 
-// survey asks Kafka about streams.
-type survey struct {
-	client *kgo.Client
-	sizes  bool // of what is stored, too
+// Survey asks Kafka about streams. Nothing is written and nobody is disturbed.
+type Survey struct {
+	Client *kgo.Client
+	// Sizes has what is stored measured, too, for which the changelog is read as a whole.
+	Sizes bool
+	// Brief leaves out what only the changelog tells: generation, seq and watermark of a
+	// task, and its positions. What is left takes a few requests a stream.
+	Brief bool
 }
 
-// streams are the states of consumer groups.
-func (v survey) streams(ctx context.Context, groups []string) ([]streamState, error) {
-	members, err := membersOf(ctx, v.client, groups)
+// Streams are the states of consumer groups, in their order.
+func (v Survey) Streams(ctx context.Context, groups []string) ([]Stream, error) {
+	members, err := Members(ctx, v.Client, groups)
 	if err != nil {
 		return nil, err
 	}
-	streams := make([]streamState, len(groups))
+	streams := make([]Stream, len(groups))
 	for i, g := range groups {
 		if streams[i], err = v.stream(ctx, g, members[g]); err != nil {
 			return nil, fmt.Errorf("%s: %w", g, err)
@@ -87,9 +96,9 @@ func (v survey) streams(ctx context.Context, groups []string) ([]streamState, er
 	return streams, nil
 }
 
-func (v survey) stream(ctx context.Context, group string, members []kadm.DescribedGroupMember) (streamState, error) {
-	s := streamState{Stream: group, Changelog: changelogTopic(group), Tasks: []taskState{}}
-	tasks, err := statefulkafka.Tasks(ctx, v.client, group)
+func (v Survey) stream(ctx context.Context, group string, members []kadm.DescribedGroupMember) (Stream, error) {
+	s := Stream{Stream: group, Changelog: ChangelogTopic(group), Tasks: []Task{}}
+	tasks, err := statefulkafka.Tasks(ctx, v.Client, group)
 	if err != nil || tasks == 0 {
 		return s, err
 	}
@@ -104,7 +113,7 @@ func (v survey) stream(ctx context.Context, group string, members []kadm.Describ
 	}
 	standings := make([]*statefulkafka.Standing, tasks)
 	for p := range tasks {
-		t := taskState{Task: p, Owner: ownerOf(members, p)}
+		t := Task{Task: p, Owner: ownerOf(members, p)}
 		if standings[p], err = v.task(ctx, group, &t); err != nil {
 			return s, fmt.Errorf("task %d: %w", p, err)
 		}
@@ -127,8 +136,8 @@ func (v survey) stream(ctx context.Context, group string, members []kadm.Describ
 
 // committed are the offsets of a group; those of a transaction that is not at its end are
 // not among them.
-func (v survey) committed(ctx context.Context, group string) (kadm.Offsets, error) {
-	resp, err := kadm.NewClient(v.client).FetchOffsets(ctx, group)
+func (v Survey) committed(ctx context.Context, group string) (kadm.Offsets, error) {
+	resp, err := kadm.NewClient(v.Client).FetchOffsets(ctx, group)
 	if err == nil {
 		err = resp.Error()
 	}
@@ -144,11 +153,14 @@ func (v survey) committed(ctx context.Context, group string) (kadm.Offsets, erro
 }
 
 // task says what the changelog has of a task.
-func (v survey) task(ctx context.Context, group string, t *taskState) (s *statefulkafka.Standing, err error) {
-	if v.sizes {
+func (v Survey) task(ctx context.Context, group string, t *Task) (s *statefulkafka.Standing, err error) {
+	switch {
+	case v.Brief:
+		return nil, nil
+	case v.Sizes:
 		s, err = v.measure(ctx, group, t)
-	} else {
-		s, err = statefulkafka.LastStanding(ctx, v.client, group, t.Task)
+	default:
+		s, err = statefulkafka.LastStanding(ctx, v.Client, group, t.Task)
 	}
 	if err != nil || s == nil {
 		return s, err
@@ -160,8 +172,8 @@ func (v survey) task(ctx context.Context, group string, t *taskState) (s *statef
 	return s, nil
 }
 
-func (v survey) measure(ctx context.Context, group string, t *taskState) (_ *statefulkafka.Standing, err error) {
-	state, err := statefulkafka.CopyState(ctx, v.client, group, t.Task)
+func (v Survey) measure(ctx context.Context, group string, t *Task) (_ *statefulkafka.Standing, err error) {
+	state, err := statefulkafka.CopyState(ctx, v.Client, group, t.Task)
 	if err != nil {
 		return nil, err
 	}
@@ -170,17 +182,17 @@ func (v survey) measure(ctx context.Context, group string, t *taskState) (_ *sta
 	if err != nil {
 		return nil, err
 	}
-	t.Keys, t.Bytes, t.Operators = new(int64), new(int64), []operatorState{}
+	t.Keys, t.Bytes, t.Operators = new(int64), new(int64), []Operator{}
 	for _, s := range sizes {
 		*t.Keys += s.Keys
 		*t.Bytes += s.Bytes
-		t.Operators = append(t.Operators, operatorState{s.Operator, s.Keys, s.Bytes})
+		t.Operators = append(t.Operators, Operator{s.Operator, s.Keys, s.Bytes})
 	}
 	return state.Standing, nil
 }
 
 // ownerOf is the member that partition p of any topic is assigned to, nil for none.
-func ownerOf(members []kadm.DescribedGroupMember, p int32) *taskOwner {
+func ownerOf(members []kadm.DescribedGroupMember, p int32) *Owner {
 	for _, m := range members {
 		assigned, ok := m.Assigned.AsConsumer()
 		if !ok {
@@ -188,7 +200,7 @@ func ownerOf(members []kadm.DescribedGroupMember, p int32) *taskOwner {
 		}
 		for _, t := range assigned.Topics {
 			if slices.Contains(t.Partitions, p) {
-				return &taskOwner{memberName(m), memberHost(m)}
+				return &Owner{MemberName(m), MemberHost(m)}
 			}
 		}
 	}
@@ -201,12 +213,12 @@ type places struct {
 	starts, ends kadm.ListedOffsets
 }
 
-func (v survey) places(ctx context.Context, topics []string) (p places, err error) {
+func (v Survey) places(ctx context.Context, topics []string) (p places, err error) {
 	p.topics = topics
 	if len(topics) == 0 {
 		return p, nil // all topics would be asked for
 	}
-	adm := kadm.NewClient(v.client)
+	adm := kadm.NewClient(v.Client)
 	if p.starts, err = adm.ListStartOffsets(ctx, topics...); err == nil {
 		p.ends, err = adm.ListEndOffsets(ctx, topics...)
 	}
@@ -218,10 +230,10 @@ func (v survey) places(ctx context.Context, topics []string) (p places, err erro
 
 // fill says where a task stands in the topics. The committed offset is what lag is counted
 // from, where there is none the state's, else the first one that there is.
-func (p places) fill(t *taskState, s *statefulkafka.Standing, committed kadm.Offsets) {
-	t.Topics, t.Offsets = []topicState{}, offsetsNone
+func (p places) fill(t *Task, s *statefulkafka.Standing, committed kadm.Offsets) {
+	t.Topics, t.Offsets = []Topic{}, OffsetsNone
 	for _, topic := range p.topics {
-		at := topicState{Topic: topic}
+		at := Topic{Topic: topic}
 		var from *int64
 		if start, ok := p.starts.Lookup(topic, t.Task); ok && start.Err == nil {
 			from = &start.Offset
@@ -248,7 +260,7 @@ func (p places) fill(t *taskState, s *statefulkafka.Standing, committed kadm.Off
 }
 
 // note adds a topic.
-func (t *taskState) note(at topicState) {
+func (t *Task) note(at Topic) {
 	t.Topics = append(t.Topics, at)
 	if at.Lag != nil {
 		if t.Lag == nil {
@@ -257,11 +269,11 @@ func (t *taskState) note(at topicState) {
 		*t.Lag += *at.Lag
 	}
 	switch {
-	case at.State != nil && at.Committed == nil && t.Offsets != offsetsMoved:
-		t.Offsets = offsetsExpired
+	case at.State != nil && at.Committed == nil && t.Offsets != OffsetsMoved:
+		t.Offsets = OffsetsExpired
 	case at.State != nil && at.Committed != nil && *at.State != *at.Committed && t.Owner == nil:
-		t.Offsets = offsetsMoved
-	case at.Committed != nil && t.Offsets == offsetsNone:
-		t.Offsets = offsetsOK
+		t.Offsets = OffsetsMoved
+	case at.Committed != nil && t.Offsets == OffsetsNone:
+		t.Offsets = OffsetsOK
 	}
 }

@@ -33,6 +33,7 @@ type Tab struct {
 	requests map[network.RequestID]string // address
 	hosts    map[string]bool              // that were asked for anything
 	troubles []string
+	loads    int // documents that were loaded
 }
 
 // NewTab opens an empty tab of the shared browser. It is closed when the test ends.
@@ -62,7 +63,12 @@ func (tab *Tab) listen(event any) {
 		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" && u.Scheme != "about" {
 			tab.hosts[u.Host] = true
 		}
+	case *page.EventFrameNavigated:
+		tab.loads++ // one within the document is another event
 	case *network.EventLoadingFailed:
+		if e.Canceled && e.BlockedReason == "" {
+			return // the page has closed it, or is left
+		}
 		tab.trouble("request of %s: %s %s", tab.requests[e.RequestID], e.ErrorText, e.BlockedReason)
 	case *network.EventResponseReceived:
 		if e.Response.Status >= 400 {
@@ -123,6 +129,19 @@ func (tab *Tab) Hosts() []string {
 	return hosts
 }
 
+// Loads is how many documents the tab has loaded.
+func (tab *Tab) Loads() int {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	return tab.loads
+}
+
+// Focus gives an element the focus, as a click or key would.
+func (tab *Tab) Focus(selector string) {
+	tab.Helper()
+	tab.Do(chromedp.Focus(chromedp.CSS(selector)))
+}
+
 // Do runs steps in the tab, each of which has to succeed.
 func (tab *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 	tab.Helper()
@@ -137,6 +156,12 @@ func (tab *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
 func (tab *Tab) Navigate(address string) {
 	tab.Helper()
 	tab.Do(chromedp.Navigate(address))
+}
+
+// Reload loads the page again.
+func (tab *Tab) Reload() {
+	tab.Helper()
+	tab.Do(chromedp.Reload())
 }
 
 // Eval is the value of a JavaScript expression in the tab; of a promise, what it comes to.

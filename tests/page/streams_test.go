@@ -1,0 +1,7 @@
+package page
+
+import "testing"
+
+func (s *server) showsTheStreams(t *testing.T) {
+	t.Log(s.open(t, "#streams").figures())
+}

@@ -61,6 +61,11 @@ func migrateCommand() *ucli.Command {
 			if len(applied) == 0 {
 				fmt.Fprintln(c.App.Writer, "up to date")
 			}
+			if has, err := pg.HasReader(c.Context, db); err != nil {
+				return ucli.Exit(err.Error(), 1)
+			} else if !has {
+				fmt.Fprintf(c.App.ErrWriter, "this user can neither make nor take the role %s, so the live page reads without it: see docs/page.md\n", pg.ReaderRole)
+			}
 			return nil
 		},
 	}

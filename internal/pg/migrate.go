@@ -36,7 +36,8 @@ type migration struct {
 // then repeatable ones (views, functions) that changed, or all of them when a
 // versioned one was applied, since they may use what it made. All happens in one
 // transaction under an advisory lock: any number of processes may call it.
-// A versioned file that changed after it was applied is an error, as is a
+// The file of the reader's role is also applied again when the role is missing and this
+// user may make it. A versioned file that changed after it was applied is an error, as is a
 // database that a newer release has migrated.
 func Migrate(ctx context.Context, db *sql.DB) ([]string, error) {
 	files, err := loadMigrations(configs.Postgres, "postgres")
@@ -82,6 +83,13 @@ func migrate(ctx context.Context, db *sql.DB, files []migration) ([]string, erro
 	done, err := appliedMigrations(ctx, tx)
 	if err != nil {
 		return nil, err
+	}
+	due, err := readerDue(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	if due {
+		delete(done, readerFile)
 	}
 	todo, err := plan(files, done)
 	if err != nil {

@@ -16,6 +16,8 @@ import (
 const (
 	// ReaderRole is the role that can read all of Tidemark's tables and write none.
 	ReaderRole = "tidemark_reader"
+	// readerFile makes the role.
+	readerFile = "015_reader.sql"
 	// readerConns is how many connections a Reader holds at most.
 	readerConns = 3
 	// readerTimeout bounds one statement of a Reader.
@@ -130,4 +132,43 @@ func (c *readerConnector) restrict(ctx context.Context, conn driver.Conn) error 
 			"), in read-only transactions; `tidemark db migrate` makes the role and grants it to its login")
 	})
 	return nil
+}
+
+// canTakeReader tells whether the user may take the role, which has to exist.
+const canTakeReader = `case
+	when current_setting('server_version_num')::integer >= 160000 then pg_has_role('` + ReaderRole + `', 'set')
+	else pg_has_role('` + ReaderRole + `', 'member')
+end`
+
+// readerDue tells whether this user can bring what the reader's role lacks here: it may
+// have been missing, or not to be made, when its file was applied.
+func readerDue(ctx context.Context, tx *sql.Tx) (due bool, err error) {
+	err = tx.QueryRowContext(ctx, `
+	select case
+		when to_regclass('tidemark_tasks') is null then false
+		when to_regrole('`+ReaderRole+`') is null then u.rolsuper or u.rolcreaterole
+		else
+			not has_table_privilege('`+ReaderRole+`', 'tidemark_tasks', 'select')
+				and pg_has_role((select c.relowner from pg_class as c where c.oid = to_regclass('tidemark_tasks')), 'usage')
+			or not (`+canTakeReader+`) and (
+				pg_has_role('`+ReaderRole+`', 'member with admin option')
+				or u.rolcreaterole and current_setting('server_version_num')::integer < 160000
+			)
+	end
+	from pg_roles as u
+	where u.rolname = current_user`).Scan(&due)
+	if err != nil {
+		return false, explain("migrate: look for the role "+ReaderRole, err)
+	}
+	return due, nil
+}
+
+// HasReader tells whether the user of db may take the role that the live page reads with.
+func HasReader(ctx context.Context, db *sql.DB) (has bool, err error) {
+	err = db.QueryRowContext(ctx, `
+	select case when to_regrole('`+ReaderRole+`') is null then false else `+canTakeReader+` end`).Scan(&has)
+	if err != nil {
+		return false, explain("look for the role "+ReaderRole, err)
+	}
+	return has, nil
 }

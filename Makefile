@@ -17,7 +17,7 @@ COMPOSE := docker compose -f compose/compose.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
+	test test-unit test-integration vendor-assets sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -151,6 +151,21 @@ lint: build ## Check code and shipped configs
 	$(GOLANGCI) run
 	$(BIN) lint $(STREAMS)
 	$(BIN) test $(STREAMS)
+
+UPLOT_VERSION   := 1.6.32
+UPLOT_INTEGRITY := KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==
+ASSETS          := internal/page/assets
+
+# The registry's integrity of the package: its SHA-512. openssl is on every system.
+vendor-assets: ## Fetch what the live page has from others, as it is pinned here; needs npm
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	npm pack --silent --pack-destination "$$dir" uplot@$(UPLOT_VERSION) >/dev/null; \
+	sum=$$(openssl dgst -sha512 -binary "$$dir/uplot-$(UPLOT_VERSION).tgz" | openssl base64 -A); \
+	[ "$$sum" = "$(UPLOT_INTEGRITY)" ] || { echo "uplot-$(UPLOT_VERSION).tgz has the integrity $$sum, not the pinned one"; exit 1; }; \
+	tar -xzf "$$dir/uplot-$(UPLOT_VERSION).tgz" -C "$$dir"; \
+	mkdir -p $(ASSETS)/vendor/uplot; \
+	cp "$$dir/package/LICENSE" "$$dir/package/dist/uPlot.iife.min.js" "$$dir/package/dist/uPlot.min.css" $(ASSETS)/vendor/uplot/; \
+	cd $(ASSETS) && openssl dgst -sha256 -r vendor/uplot/* | sed 's/ \*/  /' >vendor.sha256
 
 docs: ## Write docs/components from the components' specs, docs/prometheus.md from the metrics' definitions
 	go run ./internal/docgen docs/components docs/prometheus.md

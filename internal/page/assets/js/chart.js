@@ -18,12 +18,13 @@ export class Chart {
   constructor(node, { format, zoom, digits }) {
     this.format = format;
     this.digits = digits;
+    this.pointed = null; // a time
     this.title = el("h3");
     this.summary = el("p", { className: "chart-summary" });
-    this.plot = el("div", { className: "plot", tabIndex: 0, role: "slider", "aria-valuemin": 0, title: "Drag to zoom in" });
+    this.plot = el("div", { className: "plot", tabIndex: 0, role: "slider", "aria-valuemin": 0 });
     this.empty = el("p", { className: "plot-empty", hidden: true });
     this.legend = el("ul", { className: "legend" });
-    this.legend.style.setProperty("--item-width", `calc(${digits}ch + 5.5rem)`);
+    this.legend.style.setProperty("--item-width", `calc(${digits}ch + 7rem)`);
     this.details = el("details", {}, el("summary", {}, "The same as a table"));
     node.append(el("figcaption", { className: "chart-head" }, this.title, this.summary), this.plot, this.legend, this.details);
     this.drawing = new Drawing(this.plot, { point: (x) => this.pointAt(x), zoom });
@@ -50,26 +51,32 @@ export class Chart {
 
   pointAt(x) {
     if (!this.data) return;
-    this.index = x === null ? undefined : Math.max(0, bucketAt(this.data.t, x));
+    this.pointed = x;
     this.show();
   }
 
   key(e) {
     const last = this.data.t.length - 1;
-    const now = this.index ?? last;
+    const now = this.index();
     const to = { ArrowLeft: now - 1, ArrowRight: now + 1, PageDown: now - 10, PageUp: now + 10, Home: 0, End: last }[e.key];
     if (to === undefined || last < 0) return;
     e.preventDefault();
-    this.index = Math.min(last, Math.max(0, to));
-    this.drawing.pointTo(this.data.t[this.index] + bucketSeconds[this.data.bucket] / 2);
+    this.pointed = this.data.t[Math.min(last, Math.max(0, to))] + bucketSeconds[this.data.bucket] / 2;
+    this.drawing.pointTo(this.pointed);
     this.show();
   }
 
-  // The legend, with the values of the bucket pointed at, or of the newest that has any.
+  // The bucket pointed at, or the newest with a value.
+  index() {
+    const { t, series } = this.data;
+    if (this.pointed !== null) return Math.max(0, bucketAt(t, this.pointed));
+    return series.find((s) => s.values)?.values.findLastIndex((v) => v !== null) ?? -1;
+  }
+
+  // The legend, with the values of that bucket.
   show() {
     const { t, series, bucket } = this.data;
-    const newest = series.find((s) => s.values)?.values.findLastIndex((v) => v !== null) ?? -1;
-    const i = Math.min(this.index ?? newest, t.length - 1);
+    const i = Math.min(this.index(), t.length - 1);
     const when = i < 0 ? none : bucketTime(t[i], bucket);
     const items = [{ name: "", text: when }, ...series.map((s) => ({ ...s, text: this.value(s, i) }))];
     keyed(this.legend, items, (s) => s.name, (s) => this.legendItem(s), (node, s) => {

@@ -17,7 +17,7 @@ export function announce(text) {
 export function showConnection({ state, since, why }, figures) {
   badge.dataset.connection = state;
   badge.textContent = state === "lost" ? `lost since ${wall(since)}` : state;
-  const what = why || "The server does not answer; the page tries again by itself.";
+  const what = sentence(why || "The server does not answer; the page tries again by itself");
   const old = figures ? `The figures are those of ${seconds(figures)}.` : "There are no figures yet.";
   notice("connection", state === "lost" ? `${what} ${old}` : "", "alert");
   if (said !== state && (state === "lost" || said === "lost")) {
@@ -25,6 +25,8 @@ export function showConnection({ state, since, why }, figures) {
   }
   if (state !== "connecting" || said !== "lost") said = state;
 }
+
+const sentence = (text) => /[.!?]$/.test(text) ? text : `${text}.`;
 
 // One notice for each name; an empty text takes it away.
 export function notice(name, text, tone) {

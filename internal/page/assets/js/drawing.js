@@ -1,11 +1,12 @@
-// The drawing of a chart by uPlot. Every value holds for a whole bucket, so all is drawn as
-// steps or bars from a bucket's start to its end.
+// The drawing of a chart by uPlot. Every value holds for a whole bucket, so bars and steps
+// reach from a bucket's start to its end. However many there are, a bar is at least a pixel
+// wide: a lone peak is always seen.
 
 import { bucketSeconds, stack, timeLabels, valueLabels } from "./chart-scale.js";
 import { color, onTheme } from "./theme.js";
 
 const { uPlot } = globalThis;
-const barsAtMost = 130; // more of them are too thin to tell apart: steps then
+const apartAtMost = 130; // more bars than these stand without gaps between them
 
 export class Drawing {
   constructor(node, { point, zoom }) {
@@ -19,7 +20,7 @@ export class Drawing {
   update(data) {
     this.data = data;
     if (this.plot?.select.width > 0) return; // somebody is dragging
-    const shape = JSON.stringify([data.stacked, this.asBars(), data.bucket, data.whole, data.series.map((s) => [s.color, s.kind])]);
+    const shape = JSON.stringify([data.stacked, this.apart(), data.bucket, data.whole, data.series.map((s) => [s.color, s.kind])]);
     if (shape === this.shape) this.plot.setData(this.columns());
     else if (this.node.clientWidth > 0) {
       this.shape = shape;
@@ -27,8 +28,8 @@ export class Drawing {
     }
   }
 
-  asBars() {
-    return this.data.t.length <= barsAtMost;
+  apart() {
+    return this.data.t.length <= apartAtMost;
   }
 
   redraw() {
@@ -56,16 +57,12 @@ export class Drawing {
   columns() {
     const { t, series, stacked, bucket } = this.data;
     const end = t.length ? [t.at(-1) + bucketSeconds[bucket]] : [];
-    const closed = (values, kind) => t.length ? [...values, this.isBars(kind) ? null : values.at(-1) ?? null] : [];
-    let plain = series.filter((s) => s.kind !== "band");
+    const closed = (values, kind) => t.length ? [...values, kind === "line" ? values.at(-1) ?? null : null] : [];
+    const plain = series.filter((s) => s.kind !== "band");
     let values = plain.map((s) => closed(s.values, s.kind));
     if (stacked) values = stack(values);
     const bands = series.filter((s) => s.kind === "band").flatMap((s) => [closed(s.lower, "line"), closed(s.upper, "line")]);
     return [[...t, ...end], ...bands, ...values];
-  }
-
-  isBars(kind) {
-    return kind !== "line" && this.asBars();
   }
 
   options() {
@@ -73,7 +70,7 @@ export class Drawing {
     const bands = series.filter((s) => s.kind === "band");
     const plain = series.filter((s) => s.kind !== "band");
     const steps = uPlot.paths.stepped({ align: 1 });
-    const bars = uPlot.paths.bars({ size: [0.86, Infinity, 1], align: 1 });
+    const bars = uPlot.paths.bars(this.apart() ? { size: [0.86, Infinity, 1], align: 1 } : { size: [1, Infinity, 1], gap: -1, align: 1 });
     const axis = { stroke: color("muted"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line"), width: 1, size: 5 }, font: `12px ${color("sans")}` };
     return {
       ...this.size(),
@@ -97,7 +94,7 @@ export class Drawing {
         ...bands.flatMap(() => [0, 1].map(() => ({ paths: steps, points: { show: false }, spanGaps: true, width: 0 }))),
         ...plain.map((s) => s.kind === "line"
           ? { paths: steps, points: { show: false }, spanGaps: true, stroke: color(s.color), width: 2.5, dash: [6, 3] }
-          : { paths: this.asBars() ? bars : steps, points: { show: false }, fill: color(s.color), width: 0 }),
+          : { paths: bars, points: { show: false }, fill: color(s.color), width: 0 }),
       ],
       bands: bands.map((s, i) => ({ series: [2 * i + 2, 2 * i + 1], fill: color(s.color) })),
       hooks: {

@@ -1,5 +1,6 @@
 // The address: which view, and the range and bucket of its figures. Pure; what an address
-// does not say, or says wrongly, is the default.
+// does not say, or says wrongly, is the default. No element of the page has the id of a view: the browser
+// would move there, and take the focus away.
 
 export const ranges = ["1h", "6h", "24h", "7d", "30d", "90d", "1y", "all"];
 export const buckets = ["auto", "minute", "hour", "day"];

@@ -58,7 +58,7 @@ export class Source {
     try {
       const answer = await fetch(`/api/${path}`);
       again = answer.status !== 400; // the same question would be refused again
-      if (!answer.ok) why = `The server refuses: ${(await answer.json()).error}.`;
+      if (!answer.ok) why = `The server refuses: ${(await answer.json()).error}`;
     } catch { /* no answer at all */ }
     if (path !== this.path) return;
     this.enter("lost", why);

@@ -20,8 +20,11 @@ export class Table {
       el("th", { scope: "col", className: c.number ? "number" : "", title: c.hint ?? "" }, c.title)));
     this.nothing = el("p", { className: "nothing", hidden: true }, nothing ?? "Nothing.");
     this.caption = el("caption", { id }, el("span", { className: hideCaption ? "aside" : "" }, caption), el("span", { className: "aside" }, of ? ` of ${of}` : ""));
-    this.node = el("div", { className: tall ? "scroll tall" : "scroll", tabIndex: 0, role: "region", "aria-labelledby": id },
-      el("table", {}, this.caption, el("thead", {}, head), this.body), this.nothing);
+    const table = el("table", {}, this.caption, el("thead", {}, head), this.body);
+    this.node = el("div", { className: tall ? "scroll tall" : "scroll", "aria-labelledby": id }, table, this.nothing);
+    const sizes = new ResizeObserver(() => reachable(this.node));
+    sizes.observe(this.node);
+    sizes.observe(table);
   }
 
   update(rows) {
@@ -49,5 +52,17 @@ export class Table {
       else setFigure(cell, c.show ? c.show(value, item) : String(value), value);
       if (c.tone) cell.dataset.tone = c.tone(value, item);
     });
+  }
+}
+
+// A place that scrolls has to be reached by the keyboard; one that does not is no stop.
+function reachable(node) {
+  const scrolls = node.scrollWidth > node.clientWidth || node.scrollHeight > node.clientHeight;
+  if (scrolls) {
+    node.tabIndex = 0;
+    node.setAttribute("role", "region");
+  } else if (node !== document.activeElement) {
+    node.removeAttribute("tabindex");
+    node.removeAttribute("role");
   }
 }

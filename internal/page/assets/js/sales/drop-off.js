@@ -47,7 +47,7 @@ export class DropOff {
       summary: peak(d.t, all, bucket, count),
       empty: empty(all, "dropped orders"),
       bucket, t: d.t, whole: true, stacked: true, ...bounds(range, bucket, d.t),
-      series: statuses.map((s) => ({ name: name(s), color: color(s), kind: "area", values: d.series[s] })),
+      series: statuses.map((s) => ({ name: name(s), color: color(s), kind: "bars", values: d.series[s] })),
     });
   }
 

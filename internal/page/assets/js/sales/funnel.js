@@ -35,9 +35,9 @@ export class Funnel {
       empty: empty(orders_series, "orders"),
       bucket, t, whole: true, ...bounds(range, bucket, t),
       series: [
-        { name: "orders", color: "step-1", kind: "area", values: orders_series },
-        { name: "with items", color: "step-2", kind: "area", values: with_items_series },
-        { name: "with payment", color: "step-3", kind: "area", values: with_payment_series },
+        { name: "orders", color: "step-1", kind: "bars", values: orders_series },
+        { name: "with items", color: "step-2", kind: "bars", values: with_items_series },
+        { name: "with payment", color: "step-3", kind: "bars", values: with_payment_series },
       ],
     });
   }

@@ -15,7 +15,7 @@ export class Gmv {
     const limits = bounds(range, bucket, gmv.t);
     const forecast = within(gmv.forecast, limits) ? scaled(gmv.forecast, bucket) : null;
     const t = forecast ? joinTimes(gmv.t, forecast.t) : gmv.t;
-    const series = [{ name: "GMV", color: "series-1", kind: "area", values: place(t, gmv.t, gmv.series, bucketSeconds[bucket]) }];
+    const series = [{ name: "GMV", color: "series-1", kind: "bars", values: place(t, gmv.t, gmv.series, bucketSeconds[bucket]) }];
     if (forecast) {
       const at = (values) => place(t, forecast.t, values, step(forecast));
       if (forecast.lower_95.length) series.unshift({ name: "95 %", color: "band-95", kind: "band", lower: at(forecast.lower_95), upper: at(forecast.upper_95) });
@@ -54,7 +54,7 @@ function scaled(forecast, bucket) {
 }
 
 function note(made, shown, bucket) {
-  if (!made) return bucket === "day" ? "The forecast does not cover a whole day: by the hour it is shown." : "No forecast yet: it takes 48 complete hours of sales.";
+  if (!made) return bucket === "day" ? "No forecast by the day: it would have to cover a whole one. By the hour there may be one." : "No forecast yet: the stream of forecasts needs 48 complete hours of sales.";
   const sum = made.forecast.reduce((a, b) => a + b, 0);
   const hours = made.t.length * step(made) / 3600;
   const said = `Forecast of the ${hours} hours from ${time(made.t[0])}: ${money(sum)} in all, by ${name(made.model)}, from sales up to ${time(made.made_at)}.`;

@@ -37,7 +37,7 @@ export class Payments {
       summary: peak(p.t, all, bucket, money),
       empty: empty(all, "payments"),
       bucket, t: p.t, stacked: true, ...bounds(range, bucket, p.t),
-      series: types.map((x) => ({ name: name(x), color: color(x), kind: "area", values: p.series[x] })),
+      series: types.map((x) => ({ name: name(x), color: color(x), kind: "bars", values: p.series[x] })),
     });
   }
 }

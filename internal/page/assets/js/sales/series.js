@@ -15,11 +15,11 @@ export function bounds(range, bucket, t) {
   return { from, to: Math.max(to, from + step) };
 }
 
-// "Most: 53 on 21 Aug 2018, 14:00."
+// "Highest: 53 on 21 Aug 2018, 14:00."
 export function peak(t, values, bucket, show) {
   let best = -1;
   values.forEach((v, i) => { if (v > 0 && (best < 0 || v > values[best])) best = i; });
-  return best < 0 ? "" : `Most: ${show(values[best])} on ${bucketTime(t[best], bucket)}.`;
+  return best < 0 ? "" : `Highest: ${show(values[best])} on ${bucketTime(t[best], bucket)}.`;
 }
 
 export const shows = { count, money };

@@ -1,11 +1,12 @@
 // All streams at a glance.
 
-import { byId } from "../dom.js";
+import { byId, el } from "../dom.js";
 import { setFigure } from "../figure.js";
 import { count } from "../format.js";
 import { Table } from "../table.js";
 import { lag, watermark } from "./cells.js";
 import { drawPace } from "./spark.js";
+import { headingOf } from "./stream.js";
 
 export class Overview {
   constructor(history) {
@@ -13,7 +14,7 @@ export class Overview {
       caption: "All streams at a glance", hideCaption: true,
       key: (s) => s.stream, row: (s) => `streams:${s.stream}`,
       columns: [
-        { key: "stream", title: "Stream", show: String },
+        { key: "stream", title: "Stream", draw: drawName },
         { key: "running", title: "Tasks running", draw: drawRunning },
         { key: "lag", title: "Lag", number: true, still: true, show: lag, hint: "Records that wait in Kafka" },
         { key: "throughput", title: "Events/s", draw: drawPace(history, (s) => s.stream), hint: "Over the last 10 s of commits; the line: the last 5 minutes on this page" },
@@ -28,6 +29,19 @@ export class Overview {
   show(streams) {
     this.table.update(streams);
   }
+}
+
+// The name goes to the stream's own figures.
+function drawName(cell, name) {
+  if (cell.firstChild) return;
+  const button = el("button", { className: "link", type: "button" }, name);
+  button.addEventListener("click", () => {
+    const heading = byId(headingOf(name));
+    heading.scrollIntoView({ block: "center", behavior: "smooth" });
+    heading.focus({ preventScroll: true });
+  });
+  cell.append(button);
+  cell.dataset.value = name;
 }
 
 function drawRunning(cell, _, { tasks }) {

@@ -8,7 +8,7 @@ export function drawPace(history, nameOf) {
   return (cell, value, row) => {
     if (!cell.firstChild) {
       cell.removeAttribute("data-figure"); // the figure is inside, beside its line
-      const figure = el("span");
+      const figure = el("span", { className: "pace" });
       figure.dataset.figure = "throughput";
       figure.dataset.still = "";
       cell.append(figure, svg("svg", { class: "spark", viewBox: "0 0 100 20", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("path"), svg("polyline")));

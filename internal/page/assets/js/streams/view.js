@@ -29,7 +29,7 @@ export class StreamsView {
     byId("overview").hidden = streams.length === 0;
     fillFigures(byId("view-streams"), snapshot);
     this.overview.show(streams);
-    keyed(byId("streams"), streams, (s) => s.stream,
+    keyed(byId("stream-list"), streams, (s) => s.stream,
       (s) => this.added(s), (node, s) => this.streams.get(s.stream).show(s));
     this.letters.show(snapshot.dead_letters);
     this.ages.show();

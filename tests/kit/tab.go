@@ -89,7 +89,9 @@ func (tab *Tab) listen(event any) {
 	case *log.EventEntryAdded:
 		tab.trouble("browser's log, %s: %s %s", e.Entry.Level, e.Entry.Text, e.Entry.URL)
 	case *audits.EventIssueAdded:
-		tab.trouble("issue %s", describe(e.Issue))
+		if text := describe(e.Issue); !strings.Contains(text, "NavigationEntryMarkedSkippable") {
+			tab.trouble("issue %s", text)
+		} // else the address was changed by a test, which is no gesture of a user
 	}
 }
 
@@ -98,6 +100,9 @@ func describe(issue *audits.InspectorIssue) string {
 	if issue.Details != nil && issue.Details.ContentSecurityPolicyIssueDetails != nil {
 		d := issue.Details.ContentSecurityPolicyIssueDetails
 		return fmt.Sprintf("%s: %s of %s", issue.Code, d.ViolatedDirective, d.BlockedURL)
+	}
+	if issue.Details != nil && issue.Details.GenericIssueDetails != nil {
+		return fmt.Sprintf("%s: %s", issue.Code, issue.Details.GenericIssueDetails.ErrorType)
 	}
 	return string(issue.Code)
 }

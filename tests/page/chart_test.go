@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,24 +36,23 @@ func (v *view) points(chart string) (points, []int64) {
 		}
 		buckets = append(buckets, start)
 		for i, text := range row[1:] {
-			number := strings.Map(func(r rune) rune {
-				if strings.ContainsRune("0123456789.-", r) {
-					return r
+			for side, number := range numbers(text) { // two of a band
+				value, err := strconv.ParseFloat(number, 64)
+				if err != nil {
+					v.Fatalf("%s: %q: %v", chart, text, err)
 				}
-				return -1
-			}, strings.TrimPrefix(text, "R$"))
-			if number == "" {
-				continue // nothing is known, as of a forecast outside of its hours
+				got.set(shown.Titles[i+1]+[]string{"", " at most"}[side], start, value)
 			}
-			value, err := strconv.ParseFloat(number, 64)
-			if err != nil {
-				v.Fatalf("%s: %q: %v", chart, text, err)
-			}
-			got.set(shown.Titles[i+1], start, value)
 		}
 	}
 	slices.Sort(buckets)
 	return got, buckets
+}
+
+// numbers are those of a text such as "R$ 1,234.00 – R$ 5.00"; none where it says that
+// nothing is known.
+func numbers(text string) []string {
+	return regexp.MustCompile(`[0-9]+(?:\.[0-9]+)?`).FindAllString(strings.ReplaceAll(text, ",", ""), 2)
 }
 
 // differences names what is shown otherwise, and buckets that are left out.

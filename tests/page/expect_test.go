@@ -2,6 +2,7 @@ package page
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -65,9 +66,27 @@ select
     sum(dropped_orders) as dropped,
     sum(pending_orders) as pending,
     round(100.0 * sum(dropped_orders) / sum(sum(total_orders)) over (), 2) as rate,
-    sum(unique_customers_affected) as customers
-from drop_off_analysis where window_start >= $1 and window_start < $2
+    sum(unique_customers_affected) as customers,
+    (
+        select string_agg(smallest.id, ' ' order by smallest.id) from (
+            select distinct sample.id collate "C" as id
+            from drop_off_analysis as part cross join unnest(part.sample_order_ids) as sample (id)
+            where part.order_status = d.order_status and part.window_start >= $1 and part.window_start < $2
+            order by 1 limit 3
+        ) as smallest
+    ) as samples
+from drop_off_analysis as d where window_start >= $1 and window_start < $2
 group by order_status`, `
+select
+    'drop_off.alerts:' || alert_id as row,
+    kind,
+    order_status as status,
+    dropped_orders as dropped,
+    upper_limit as limit,
+    expected,
+    unique_customers_affected as customers,
+    array_to_string(sample_order_ids, ' ') as samples
+from v_open_alerts where $1::timestamptz < $2::timestamptz`, `
 select
     'payments.types:' || payment_type as row,
     payment_type as type,
@@ -116,7 +135,7 @@ select extract(epoch from date_bin($3::interval, window_start, 'epoch'))::bigint
     sum(total_orders) as orders, sum(orders_with_items) as with_items, sum(orders_with_payment) as with_payment
 from real_time_funnel where window_start >= $1 and window_start < $2 group by 1`,
 	"gmv": `
-select extract(epoch from date_bin($3::interval, window_start, 'epoch'))::bigint as bucket, sum(gmv) as gmv
+select extract(epoch from date_bin($3::interval, window_start, 'epoch'))::bigint as bucket, sum(gmv) as "GMV"
 from gmv_metrics where window_start >= $1 and window_start < $2 group by 1`,
 	"drop_off": `
 select extract(epoch from date_bin($3::interval, window_start, 'epoch'))::bigint as bucket,
@@ -127,6 +146,12 @@ select extract(epoch from date_bin($3::interval, window_start, 'epoch'))::bigint
     payment_type as by, sum(total_value) as value
 from payment_metrics where window_start >= $1 and window_start < $2 group by 1, 2`,
 }
+
+// forecast is the newest one, whatever the range.
+const forecast = `
+select extract(epoch from target_hour)::bigint as bucket, forecast,
+    lower_80 as "80 %", upper_80 as "80 % at most", lower_95 as "95 %", upper_95 as "95 % at most"
+from gmv_forecast where made_at = (select max(made_at) from gmv_forecast) and $1::timestamptz < $2::timestamptz and $3::interval = '1 hour'`
 
 // points are the values of a chart by series and start of the bucket, without those that
 // are 0: a chart has no gaps.
@@ -146,7 +171,12 @@ func (p points) set(series string, bucket int64, value float64) {
 func (w *world) chart(name string, s span, bucket time.Duration) points {
 	w.Helper()
 	want := points{}
-	for _, row := range w.rows(charts[name], s.from, s.to, strconv.Itoa(int(bucket.Seconds()))+" seconds") {
+	args := []any{s.from, s.to, strconv.Itoa(int(bucket.Seconds())) + " seconds"}
+	rows := w.rows(charts[name], args...)
+	if name == "gmv" {
+		rows = append(rows, w.rows(forecast, args...)...)
+	}
+	for _, row := range rows {
 		start, err := strconv.ParseInt(row["bucket"], 10, 64)
 		if err != nil {
 			w.Fatal(err)
@@ -162,18 +192,20 @@ func (w *world) chart(name string, s span, bucket time.Duration) points {
 			if by, ok := row["by"]; ok {
 				column = by
 			}
-			want.set(column, start, number)
+			want.set(strings.ReplaceAll(column, "_", " "), start, number)
 		}
 	}
 	return want
 }
 
-// The data time is the start of the newest window, null where there is none.
+// The data time is the start of the newest window of a minute; the data begins with the
+// oldest window of all. Both are null where there is none.
 const (
 	newest = "select max(window_start) as at from (" + windows + ") as w"
-	oldest = "select min(window_start) as at from (" + windows + ") as w"
+	oldest = "select min(window_start) as at from (" + windows + hours + ") as w"
 
 	windows = `select window_start from real_time_funnel
 		union all select window_start from gmv_metrics
 		union all select window_start from payment_metrics`
+	hours = " union all select window_start from drop_off_analysis"
 )

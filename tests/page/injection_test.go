@@ -32,7 +32,7 @@ func TestInjection(t *testing.T) {
 	s := w.serve()
 	for hash, places := range map[string]int{"#sales?range=all&bucket=hour": 4, "#streams": 4} {
 		v := s.open(t, hash)
-		kit.Eval[bool](v.Tab, "document.querySelectorAll('details').forEach(d => d.open = true); true")
+		v.unfold()
 		v.settle()
 		const shown = `(() => {
 			const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -40,7 +40,7 @@ func TestInjection(t *testing.T) {
 			while (walk.nextNode()) if (walk.currentNode.data.includes(%q) && walk.currentNode.parentElement.getClientRects().length) n++;
 			return n;
 		})()`
-		kit.Eventually(t, patience, func() (bool, string) {
+		kit.Eventually(t, attention, func() (bool, string) {
 			n := kit.Eval[int](v.Tab, fmt.Sprintf(shown, hostile))
 			return n >= places, fmt.Sprintf("%s shows the text in %d places, want at least %d: %s", hash, n, places, kit.Eval[string](v.Tab, "document.body.innerText"))
 		})

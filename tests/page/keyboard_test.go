@@ -75,7 +75,7 @@ func (s *server) worksByKeyboard(t *testing.T) {
 		v := s.open(t, "#sales")
 		v.Press(kb.Tab)
 		v.Press(kb.Enter)
-		v.Await(patience, "document.activeElement.id === 'main'", "document.activeElement.id")
+		v.Await(attention, "document.activeElement.id === 'main'", "document.activeElement.id")
 		if hash := kit.Eval[string](v.Tab, "location.hash"); strings.Contains(hash, "streams") {
 			t.Errorf("the view has changed: %s", hash)
 		}
@@ -88,7 +88,7 @@ func (s *server) worksByKeyboard(t *testing.T) {
 			{kb.ArrowRight, "streams"}, {kb.ArrowRight, "sales"}, {kb.ArrowLeft, "streams"}, {kb.Home, "sales"}, {kb.End, "streams"},
 		} {
 			v.Press(step.key)
-			v.Await(patience, fmt.Sprintf(`document.activeElement.id === 'tab-%[1]s' && document.activeElement.ariaSelected === 'true'
+			v.Await(attention, fmt.Sprintf(`document.activeElement.id === 'tab-%[1]s' && document.activeElement.ariaSelected === 'true'
 				&& document.querySelectorAll('[role=tab][aria-selected=true]').length === 1
 				&& !document.getElementById('view-%[1]s').hidden && location.hash.startsWith('#%[1]s')`, step.tab),
 				"[document.activeElement.outerHTML, location.hash]")
@@ -98,17 +98,17 @@ func (s *server) worksByKeyboard(t *testing.T) {
 		v := s.open(t, "#sales?range=7d&bucket=hour")
 		v.Focus("#ranges input:checked")
 		v.Press(kb.ArrowRight)
-		v.Await(patience, "location.hash.includes('range=30d')", "location.hash")
+		v.Await(attention, "location.hash.includes('range=30d')", "location.hash")
 		v.Focus("#buckets input:checked")
 		v.Press(kb.ArrowRight)
-		v.Await(patience, "location.hash.includes('bucket=day')", "location.hash")
+		v.Await(attention, "location.hash.includes('bucket=day')", "location.hash")
 	})
 	t.Run("theme", func(t *testing.T) {
 		v := s.open(t, "#sales")
 		before := kit.Eval[string](v.Tab, "document.documentElement.dataset.theme")
 		v.Focus("#theme")
 		v.Press(" ")
-		v.Await(patience, fmt.Sprintf("document.documentElement.dataset.theme !== %q", before), "document.documentElement.dataset.theme")
+		v.Await(attention, fmt.Sprintf("document.documentElement.dataset.theme !== %q", before), "document.documentElement.dataset.theme")
 		after := kit.Eval[string](v.Tab, "document.documentElement.dataset.theme")
 		v.Reload()
 		v.awaitConnection("live")

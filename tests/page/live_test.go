@@ -33,7 +33,7 @@ func (v *view) moves(arrive func()) {
 	unmoved := v.unmoved()
 	before := v.figures()
 	arrive()
-	kit.Eventually(v, patience, func() (bool, string) {
+	kit.Eventually(v, attention, func() (bool, string) {
 		now := v.figures()
 		diff := differences(v.server.sales(all()), now)
 		for _, name := range []string{"funnel.orders", "gmv.total", "payments.value"} {
@@ -122,7 +122,7 @@ func (s *server) tellsOfKafka(t *testing.T, arrive func()) {
 func (v *view) says(text string) {
 	v.Helper()
 	const notices = `[...document.querySelectorAll('[data-notice], [role=alert]')].filter(e => e.getClientRects().length).map(e => e.innerText).join('\n')`
-	kit.Eventually(v, patience, func() (bool, string) {
+	kit.Eventually(v, attention, func() (bool, string) {
 		shown := kit.Eval[string](v.Tab, notices)
 		return strings.Contains(shown, text), "the page says: " + shown
 	})

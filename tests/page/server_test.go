@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/tidemark-streams/tidemark/tests/kit"
@@ -17,13 +18,14 @@ import (
 type server struct {
 	*world
 	address string // host:port
-	process *kit.Process
+	process **kit.Process
+	life    testing.TB // the process ends with it
 }
 
 // serve starts the page, and returns when it tells of the database.
 func (w *world) serve() *server {
 	w.Helper()
-	s := &server{world: w, address: kit.FreeAddress(w)}
+	s := &server{world: w, address: kit.FreeAddress(w), process: new(*kit.Process), life: w}
 	s.start()
 	return s
 }
@@ -31,10 +33,11 @@ func (w *world) serve() *server {
 // start starts it on its address.
 func (s *server) start() {
 	s.Helper()
-	s.process = kit.Start(s, s.command("serve", "--address", s.address))
+	process := kit.Start(s.life, s.command("serve", "--address", s.address))
+	*s.process = process
 	kit.Eventually(s, patience, func() (bool, string) {
-		if !s.process.Running() {
-			s.Fatalf("serve has ended: %s", s.process.Output())
+		if !process.Running() {
+			s.Fatalf("serve has ended: %s", process.Output())
 		}
 		r := s.request(http.MethodGet, "/healthz", s.address)
 		return r.status == http.StatusOK, r.body
@@ -44,8 +47,8 @@ func (s *server) start() {
 // kill ends it as a crash would.
 func (s *server) kill() {
 	s.Helper()
-	s.process.Signal(s, syscall.SIGKILL)
-	s.process.Wait(s, patience)
+	(*s.process).Signal(s, syscall.SIGKILL)
+	(*s.process).Wait(s, patience)
 }
 
 // answer is what a request came to; status 0 when nobody answered.

@@ -52,12 +52,13 @@ func (v *view) show(hash string) {
 
 func (v *view) awaitConnection(want string) {
 	v.Helper()
-	v.Await(patience, fmt.Sprintf("document.querySelector('[data-connection]')?.dataset.connection === %q", want),
+	v.Await(attention, fmt.Sprintf("document.querySelector('[data-connection]')?.dataset.connection === %q", want),
 		"document.querySelector('[data-connection]')?.dataset.connection")
 }
 
-// visible finds elements that take up room: the other view's are hidden.
-const visible = `const visible = e => e.getClientRects().length > 0;`
+// visible tells of an element whether it is drawn: the other view is not, nor what is
+// folded away.
+const visible = `const visible = e => e.getClientRects().length > 0 && e.checkVisibility();`
 
 // figures are all that the view shows.
 func (v *view) figures() figures {
@@ -78,7 +79,7 @@ func (v *view) figures() figures {
 // where it does not.
 func (v *view) shows(want func() figures) {
 	v.Helper()
-	kit.Eventually(v, patience, func() (bool, string) {
+	kit.Eventually(v, attention, func() (bool, string) {
 		diff := differences(want(), v.figures())
 		return len(diff) == 0, strings.Join(diff, "\n")
 	})

@@ -10,9 +10,12 @@ import (
 	"github.com/tidemark-streams/tidemark/tests/kit"
 )
 
-// patience bounds everything that a test waits for. It says that something hangs, not
-// how fast it ought to be.
-const patience = 20 * time.Second
+// These bound everything that a test waits for, a process and what the page shows. They
+// say that something hangs, not how fast it ought to be.
+const (
+	patience  = 3 * time.Minute
+	attention = 20 * time.Second
+)
 
 // world is what a page tells of: a database, and the Kafka that its streams read.
 type world struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -48,13 +49,8 @@ func (b *brokers) ask(ctx context.Context, groups []string) (map[string]survey.S
 		return nil, ctx.Err().Error() // it was not Kafka's fault
 	}
 	b.groups, b.answer, b.trouble, b.until = groups, nil, "", b.now().Add(kafkaAge)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		b.trouble = fmt.Sprintf("Kafka at %s does not answer within %v", strings.Join(b.addresses(), ", "), kafkaTime)
-	case err != nil:
-		b.trouble = strings.Join(strings.Fields(err.Error()), " ")
-	}
-	if b.trouble != "" {
+	if err != nil {
+		b.trouble = b.describe(err)
 		b.until = b.now().Add(kafkaPause)
 		return nil, b.trouble
 	}
@@ -63,6 +59,18 @@ func (b *brokers) ask(ctx context.Context, groups []string) (map[string]survey.S
 		b.answer[s.Stream] = s
 	}
 	return b.answer, ""
+}
+
+// describe is an error in one line.
+func (b *brokers) describe(err error) string {
+	at := strings.Join(b.addresses(), ", ")
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("Kafka at %s does not answer within %v", at, kafkaTime)
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok {
+		err = dial // and not which request has failed with it
+	}
+	return "Kafka at " + at + ": " + strings.Join(strings.Fields(err.Error()), " ")
 }
 
 func (b *brokers) addresses() []string {

@@ -50,7 +50,7 @@ func (r *rate) perSecond(now time.Time) float64 {
 	// A count long before the window is of a task that stood still until it.
 	since := first.at
 	if edge := now.Add(-rateWindow); since.Before(edge) && r.counts[1].at.After(edge) && r.counts[1].at.Sub(since) > rateGrace {
-		since = edge
+		since, until = edge, now
 	}
 	took := until.Sub(since).Seconds()
 	if took <= 0 {

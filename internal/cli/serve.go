@@ -10,11 +10,13 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/tidemark-streams/tidemark/internal/page"
 	"github.com/tidemark-streams/tidemark/internal/page/assets"
 	"github.com/tidemark-streams/tidemark/internal/page/sales"
+	"github.com/tidemark-streams/tidemark/internal/page/streams"
 	"github.com/tidemark-streams/tidemark/internal/pg"
 )
 
@@ -57,9 +59,9 @@ func serve(c *ucli.Context) error {
 		return ucli.Exit("serve: "+err.Error(), 1)
 	}
 	err = servePage(ctx, pageOptions{
-		Address: c.String(addressName), DSN: c.String(dsnName), Brokers: brokers(c), Streams: folder,
-		Say: func(line string) { fmt.Fprintln(c.App.Writer, "serve: "+line) },
-		Log: func(line string) { fmt.Fprintln(c.App.ErrWriter, "serve: "+line) },
+		Flag: addressName, Address: c.String(addressName), DSN: c.String(dsnName), Brokers: brokers(c), Streams: folder,
+		Ready: func(url string) { fmt.Fprintln(c.App.Writer, "serve: the page is at "+url) },
+		Log:   func(line string) { fmt.Fprintln(c.App.ErrWriter, "serve: "+line) },
 	})
 	if err != nil {
 		return ucli.Exit("serve: "+err.Error(), 1)
@@ -69,12 +71,13 @@ func serve(c *ucli.Context) error {
 
 // pageOptions say what a page shows, and where.
 type pageOptions struct {
-	Address string   // host and port
-	DSN     string   // the Postgres that the streams write to
-	Brokers []string // the Kafka that they read
-	Streams fs.FS    // their folder
-	// Say gets the line that tells the page's address, Log what the operator should know.
-	Say, Log func(line string)
+	Flag    string            // that gives the address
+	Address string            // host and port
+	DSN     string            // the Postgres that the streams write to
+	Brokers []string          // the Kafka that they read
+	Streams fs.FS             // their folder
+	Ready   func(url string)  // told when the page answers, with what a browser opens
+	Log     func(line string) // gets what the operator should know
 }
 
 // servePage serves the live page until ctx ends, which is no error. A Postgres or Kafka
@@ -85,12 +88,16 @@ func servePage(ctx context.Context, o pageOptions) error {
 		return err
 	}
 	defer db.Close()
-	streams, closeStreams, err := streamsSource(o)
+	kafka, err := kgo.NewClient(kgo.SeedBrokers(o.Brokers...))
 	if err != nil {
 		return err
 	}
-	defer closeStreams()
-	l, err := listenPage(o.Address)
+	defer kafka.Close()
+	groups, err := streamGroups(o.Streams, nil)
+	if err != nil {
+		return err
+	}
+	l, err := listenPage(o.Flag, o.Address)
 	if err != nil {
 		return err
 	}
@@ -98,28 +105,23 @@ func servePage(ctx context.Context, o pageOptions) error {
 	if !loopback {
 		o.Log(fmt.Sprintf("warning: the page has no login, and everybody who reaches %s can read it", l.Addr()))
 	}
-	o.Say("the page is at http://" + shownAddress(o.Address, l.Addr()))
+	o.Ready("http://" + shownAddress(o.Address, l.Addr()))
 	return page.Serve(ctx, l, page.Options{
-		Sales: sales.New(db), Streams: streams, Assets: assets.Files, Loopback: loopback, Log: o.Log,
+		Sales: sales.New(db), Streams: streams.New(db, kafka, groups), Assets: assets.Files, Loopback: loopback, Log: o.Log,
 	})
 }
 
-// streamsSource answers the operator's view.
-func streamsSource(pageOptions) (page.Source, func(), error) {
-	return nil, func() {}, nil
-}
-
 // listenPage takes the page's port.
-func listenPage(address string) (net.Listener, error) {
+func listenPage(flag, address string) (net.Listener, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, fmt.Errorf("--%s %q: want host:port, such as %s", addressName, address, defaultPageAddress)
+		return nil, fmt.Errorf("--%s %q: want host:port, such as %s", flag, address, defaultPageAddress)
 	}
 	l, err := net.Listen("tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is taken by another process: choose another one with --%s", address, addressName)
+		return nil, fmt.Errorf("%s is taken by another process: choose another one with --%s", address, flag)
 	case err != nil:
-		return nil, fmt.Errorf("--%s %s: %w", addressName, address, err)
+		return nil, fmt.Errorf("--%s %s: %w", flag, address, err)
 	}
 	return l, nil
 }

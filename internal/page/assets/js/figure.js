@@ -19,11 +19,17 @@ function mark(node) {
   node.animate([{ backgroundColor: color }, { backgroundColor: still ? color : "transparent" }], { duration: 1200, easing: "ease-in" });
 }
 
+// A figure changes each second: it keeps its node.
+function setText(node, shown) {
+  if (node.firstChild?.nodeType === Node.TEXT_NODE && node.childNodes.length === 1) node.firstChild.data = shown;
+  else node.textContent = shown;
+}
+
 export function setFigure(node, shown, value) {
   const exact = value === null || value === undefined ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
   const before = node.dataset.value;
   if (before === exact && node.textContent === shown) return;
-  node.textContent = shown;
+  setText(node, shown);
   node.dataset.value = exact;
   if (marking && before !== undefined && before !== exact && !("still" in node.dataset)) mark(node);
 }

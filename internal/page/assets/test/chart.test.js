@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bucketAt, joinTimes, place, stack, timeLabels } from "../js/chart-scale.js";
-import { bounds, colors, peak } from "../js/sales/series.js";
+import { bounds, colors, peak, rate } from "../js/sales/series.js";
 
 const hour = 3600, midnight = Date.parse("2018-08-21T00:00:00Z") / 1000;
 
@@ -37,4 +37,8 @@ test("the axis of time covers whole buckets", () => {
 test("a name keeps its colour", () => {
   const color = colors(["a", "b"]);
   assert.deepEqual(["b", "a", "b", "other"].map(color), ["series-2", "series-1", "series-2", "series-8"]);
+});
+
+test("rates are rounded half up", () => {
+  assert.deepEqual([[1, 3], [2, 3], [1, 800], [5, 5], [0, 0]].map(([a, b]) => rate(a, b)), ["33.33", "66.67", "0.13", "100.00", "0.00"]);
 });

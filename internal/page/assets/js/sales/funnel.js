@@ -3,8 +3,8 @@
 import { Chart } from "../chart.js";
 import { byId } from "../dom.js";
 import { setFigure } from "../figure.js";
-import { count } from "../format.js";
-import { bounds, empty, peak, per } from "./series.js";
+import { count, percent } from "../format.js";
+import { bounds, empty, peak, per, rate } from "./series.js";
 
 export class Funnel {
   constructor(zoom) {
@@ -16,7 +16,10 @@ export class Funnel {
     const counts = [funnel.orders, funnel.with_items, funnel.with_payment];
     const lengths = counts.map((n) => funnel.orders > 0 ? `${100 * n / funnel.orders}%` : "0%");
     this.fills.forEach((fill, i) => { fill.style.width = lengths[i]; });
+    // The rates of the server are of all orders; these are of the step before.
     ["items", "payment"].forEach((step, i) => {
+      const passed = rate(counts[i + 1], counts[i]);
+      setFigure(document.querySelector(`[data-figure="funnel.${step}_step"]`), percent(passed), passed);
       const node = document.querySelector(`.narrowing[data-step="${step}"]`);
       node.style.setProperty("--before", lengths[i]);
       node.style.setProperty("--after", lengths[i + 1]);

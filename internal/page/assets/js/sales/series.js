@@ -1,7 +1,7 @@
 // What the charts of sales have in common.
 
 import { bucketSeconds } from "../chart-scale.js";
-import { bucketTime, count, money } from "../format.js";
+import { bucketTime } from "../format.js";
 
 export const unix = (instant) => Date.parse(instant) / 1000;
 
@@ -22,7 +22,10 @@ export function peak(t, values, bucket, show) {
   return best < 0 ? "" : `Highest: ${show(values[best])} on ${bucketTime(t[best], bucket)}.`;
 }
 
-export const shows = { count, money };
+// Part of whole in percent with two decimals, halves up like the server's.
+export function rate(part, whole) {
+  return whole > 0 ? (Math.floor((20000 * part + whole) / (2 * whole)) / 100).toFixed(2) : "0.00";
+}
 
 // A colour of its own for each known name, so that it stays when others come and go.
 export function colors(known) {

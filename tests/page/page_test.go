@@ -95,7 +95,7 @@ func TestPage(t *testing.T) {
 	live("Kafka is away", (*server).tellsOfKafka)
 }
 
-// foresee adds what bounded runs leave out: open alerts, and a forecast.
+// foresee adds what bounded runs leave out: open alerts, and a forecast where there is none.
 func (w *world) foresee() {
 	w.Helper()
 	for i, expected := range []any{nil, "2.10"} {
@@ -106,7 +106,8 @@ func (w *world) foresee() {
 	}
 	w.exec(`insert into gmv_forecast (made_at, target_hour, forecast, lower_80, upper_80, lower_95, upper_95, model)
 		select at, at + n * interval '1 hour', 100 + n, 90 + n / 8.0, 120, 50.25, 1200 + n, 'seasonal_mean'
-		from generate_series(0, 23) as hours (n), (select date_trunc('hour', max(window_start)) + interval '1 hour' as at from gmv_windows) as w`)
+		from generate_series(0, 23) as hours (n), (select date_trunc('hour', max(window_start)) + interval '1 hour' as at from gmv_windows) as w
+		where not exists (select from gmv_forecast)`)
 }
 
 // queries are ranges and buckets; what is asked of the page is asked of its API as well.

@@ -17,7 +17,7 @@ COMPOSE := docker compose -f compose/compose.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration vendor-assets sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
+	test test-unit test-integration vendor-assets page-shots sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -143,6 +143,12 @@ bench-micro: ## Benchmarks of single parts, COUNT=6 times each, for benchstat
 
 chaos: ## Kill the streams 300 times at random moments and compare the rows
 	TIDEMARK_CHAOS_KILLS=300 go test -v -timeout=60m -run TestKills ./tests/chaos
+
+# Of generated data: the real files may not be passed on under this project's licence.
+page-shots: ## Take the pictures of the live page in docs; logs/page-shots has more of them
+	go test -count 1 -run '^TestShots$$/^much$$' ./tests/page -page.shots logs/page-shots
+	cp logs/page-shots/sales-much.png docs/page-sales.png
+	cp logs/page-shots/streams.png docs/page-streams.png
 
 fmt: ## Format the code
 	$(GOLANGCI) fmt

@@ -211,6 +211,14 @@ func (tab *Tab) Prefer(scheme string) {
 	}
 }
 
+// HideScrollbars leaves them out of pictures.
+func (tab *Tab) HideScrollbars() {
+	tab.Helper()
+	if _, err := chromedp.Call(tab.ctx, emulation.SetScrollbarsHidden, emulation.SetScrollbarsHiddenParams{Hidden: true}); err != nil {
+		tab.Fatal("kit: in the browser:", err)
+	}
+}
+
 // Press presses and releases keys, such as "a" or those of package kb of chromedp.
 func (tab *Tab) Press(keys string, options ...chromedp.KeyOption) {
 	tab.Helper()

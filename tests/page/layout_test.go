@@ -43,8 +43,8 @@ const layoutFaults = `(() => {
 	const faults = [];
 	const name = e => e.dataset.figure || e.dataset.chart || e.id || e.className || e.tagName;
 	const page = document.scrollingElement;
-	if (page.scrollWidth > innerWidth) {
-		const wide = [...document.querySelectorAll('body *')].filter(e => visible(e) && e.getBoundingClientRect().right > innerWidth + 1);
+	if (page.scrollWidth > page.clientWidth) { // which is without the scrollbar
+		const wide = [...document.querySelectorAll('body *')].filter(e => visible(e) && e.getBoundingClientRect().right > page.clientWidth + 1);
 		faults.push('the page is ' + page.scrollWidth + ' px wide, because of ' + wide.slice(-3).map(name).join(', '));
 	}
 	// Text may go beyond what shows it only where one can scroll to it, or where an ellipsis says so.

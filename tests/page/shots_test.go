@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -29,38 +30,78 @@ func TestShots(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	newWorld(t).serve().shoot(t, dir, "none")
-
-	w := newWorld(t)
-	w.exampleOrders(12)
-	w.serve().shoot(t, dir, "little")
-
-	// Streams that run, with the end of a replay still before them.
-	p := newOrders(t, generated(t, "--orders", "20000", "--until", "2018-08-30", "--incidents", "3"))
-	kit.Start(t, p.command("consume", "--no-console"))
-	s := p.serve()
-	v := s.open(t, "#streams")
-	p.run("produce", "--dataset-dir", p.dir, "--start-from", p.orders[standing].Format("2006-01-02 15:04:05"), "--rebase", "now")
-	v.shows(func() figures { return figures{"streams:tidemark-funnel lag": "0"} })
-	s.shoot(t, dir, "much")
+	t.Run("none", func(t *testing.T) { newWorld(t).serve().shoot(t, dir, "none") })
+	t.Run("little", func(t *testing.T) {
+		w := newWorld(t)
+		w.exampleOrders(12)
+		w.serve().shoot(t, dir, "little")
+	})
+	t.Run("much", func(t *testing.T) {
+		w := newPipeline(t)
+		kit.Start(t, w.command("consume", "--no-console"))
+		// Two years of orders, the newest event now.
+		producing := kit.Start(t, w.command("produce", "--rebase", "now",
+			"--dataset-dir", generated(t, "--orders", "10000", "--until", "2018-08-18", "--incidents", "3")))
+		s := w.serve()
+		s.shootAtWork(t, dir)
+		producing.Wait(t, patience)
+		kit.Eventually(t, patience, func() (bool, string) {
+			row := w.row("select max(made_at) as made_at, max(made_at) > (select max(window_start) from gmv_windows) - interval '1 day' as foreseen from gmv_forecast")
+			return row["foreseen"] == "true", fmt.Sprint(row)
+		})
+		s.shoot(t, dir, "much")
+	})
 }
 
-// shoot takes the pictures VIEW-AMOUNT-SCHEME-WIDTH.png.
+// shootAtWork takes streams.png, of streams that read what comes.
+func (s *server) shootAtWork(t *testing.T, dir string) {
+	v := s.open(t, "#streams")
+	v.forPictures()
+	v.Prefer("light")
+	v.Viewport(1280, 1280)
+	kit.Eventually(t, patience, func() (bool, string) {
+		pace := v.figures()["streams:tidemark-payments throughput"]
+		n, _ := strconv.ParseFloat(pace, 64)
+		return n > 100, pace
+	})
+	v.settle()
+	save(t, filepath.Join(dir, "streams.png"), v.Screenshot(false))
+}
+
+// shoot takes the pictures VIEW-AMOUNT-SCHEME-WIDTH.png, of whole pages, and of what a
+// notebook shows of the sales sales-AMOUNT.png.
 func (s *server) shoot(t *testing.T, dir, amount string) {
 	v := s.open(t, "#sales")
-	for _, hash := range []string{"#sales?range=30d", "#streams"} {
-		view, _, _ := strings.Cut(strings.TrimPrefix(hash, "#"), "?")
+	for _, hash := range []string{"#sales", "#streams"} {
 		for _, scheme := range []string{"light", "dark"} {
 			v.Prefer(scheme)
 			for _, width := range []int64{400, 1280, 1920} {
 				v.Viewport(width, 900)
 				v.show(hash)
-				v.settle()
-				name := fmt.Sprintf("%s-%s-%s-%d.png", view, amount, scheme, width)
-				if err := os.WriteFile(filepath.Join(dir, name), v.Screenshot(true), 0o644); err != nil {
-					t.Fatal(err)
-				}
+				v.forPictures()
+				name := fmt.Sprintf("%s-%s-%s-%d.png", strings.TrimPrefix(hash, "#"), amount, scheme, width)
+				save(t, filepath.Join(dir, name), v.Screenshot(true))
 			}
 		}
+	}
+	v.Prefer("light")
+	v.Viewport(1280, 1280)
+	v.show("#sales")
+	v.forPictures()
+	save(t, filepath.Join(dir, "sales-"+amount+".png"), v.Screenshot(false))
+}
+
+// forPictures leaves out scrollbars and the place for them.
+func (v *view) forPictures() {
+	v.Helper()
+	v.HideScrollbars()
+	kit.Eval[bool](v.Tab, "document.documentElement.style.scrollbarGutter = 'auto'; true")
+	v.settle()
+}
+
+func save(t testing.TB, path string, png []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, png, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -20,7 +20,8 @@ export class StreamsView {
   }
 
   show(snapshot) {
-    const { as_of, kafka, streams } = snapshot;
+    const { as_of, kafka } = snapshot;
+    const streams = busyFirst(snapshot.streams);
     this.asOf = as_of;
     this.ages.read(as_of);
     this.history.add(snapshot);
@@ -53,3 +54,6 @@ export class StreamsView {
     this.reachable = reachable;
   }
 }
+
+// Streams that nothing has come to stand last; otherwise as they are named.
+const busyFirst = (streams) => [...streams.filter((s) => s.account.length > 0), ...streams.filter((s) => s.account.length === 0)];

@@ -17,7 +17,7 @@ COMPOSE := docker compose -f compose/compose.yaml
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration vendor-assets page-shots sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs
+	test test-unit test-integration vendor-assets page-shots sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -140,6 +140,9 @@ bench-docs: ## Write docs/performance.md and its charts from docs/performance-*.
 COUNT ?= 6
 bench-micro: ## Benchmarks of single parts, COUNT=6 times each, for benchstat
 	go test -run '^$$' -bench . -count $(COUNT) -timeout 2h ./plugins/...
+
+bench-page: ## How long the live page takes for a snapshot beside two years of minutes, 19 million rows
+	go test -run '^$$' -bench Snapshot -benchtime 100x -timeout 1h -v ./internal/page/sales
 
 chaos: ## Kill the streams 300 times at random moments and compare the rows
 	TIDEMARK_CHAOS_KILLS=300 go test -v -timeout=60m -run TestKills ./tests/chaos

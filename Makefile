@@ -19,7 +19,7 @@ INFRA   := kafka schema-registry kafka-ui postgres prometheus alertmanager grafa
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down infra-reset stack-up stack-producer status logs build demo serve producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration vendor-assets sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs boards
+	test test-unit test-integration vendor-assets page-shots sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs boards
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -175,6 +175,12 @@ bench-page: ## How long the live page takes for a snapshot beside two years of m
 
 chaos: ## Kill the streams 300 times at random moments and compare the rows
 	TIDEMARK_CHAOS_KILLS=300 go test -v -timeout=60m -run TestKills ./tests/chaos
+
+# Of generated data: the real files may not be passed on under this project's licence.
+page-shots: ## Take the pictures of the live page in docs; logs/page-shots has more of them
+	go test -count 1 -run '^TestShots$$/^much$$' ./tests/page -page.shots logs/page-shots
+	cp logs/page-shots/sales-much.png docs/page-sales.png
+	cp logs/page-shots/streams.png docs/page-streams.png
 
 fmt: ## Format the code
 	$(GOLANGCI) fmt

@@ -31,16 +31,20 @@ export class Overview {
   }
 }
 
-// The name goes to the stream's own figures.
-function drawName(cell, name) {
-  if (cell.firstChild) return;
+// The name goes to the stream's own figures, where there are any.
+function drawName(cell, name, { tasks }) {
+  if (tasks.length === 0) {
+    setFigure(cell, name, name);
+    return;
+  }
+  if (cell.querySelector("button")) return;
   const button = el("button", { className: "link", type: "button" }, name);
   button.addEventListener("click", () => {
     const heading = byId(headingOf(name));
     heading.scrollIntoView({ block: "center", behavior: "smooth" });
     heading.focus({ preventScroll: true });
   });
-  cell.append(button);
+  cell.replaceChildren(button);
   cell.dataset.value = name;
 }
 

@@ -28,9 +28,13 @@ export function tasksTable(stream, history) {
 
 function drawOwner(cell, owner) {
   const set = lines(cell, ["owner.member", "owner.host"]);
-  set("owner.member", owner ? owner.member : none, owner?.member);
+  set("owner.member", owner ? short(owner.member) : none, owner?.member);
+  cell.title = owner ? owner.member : "";
   set("owner.host", owner ? owner.host : "", owner?.host);
 }
+
+// A member's name is random, but for the slot at its end: its ends tell it from others.
+const short = (member) => member.length > 16 ? `${member.slice(0, 6)}…${member.slice(-6)}` : member;
 
 function drawWatermark(cell, _, { watermark, holder, ended }) {
   const set = lines(cell, ["watermark", "holder"], { still: true });

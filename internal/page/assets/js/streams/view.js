@@ -20,16 +20,19 @@ export class StreamsView {
   }
 
   show(snapshot) {
-    const { as_of, kafka, streams } = snapshot;
+    const { as_of, kafka } = snapshot;
+    const streams = busyFirst(snapshot.streams);
     this.asOf = as_of;
     this.ages.read(as_of);
     this.history.add(snapshot);
     this.kafka(kafka);
-    byId("streams-empty").hidden = streams.length > 0;
-    byId("overview").hidden = streams.length === 0;
+    // Of a stream without tasks there is nothing to tell but its name.
+    const begun = streams.filter((s) => s.tasks.length > 0);
+    byId("streams-empty").hidden = begun.length > 0;
+    byId("overview").hidden = begun.length === 0;
     fillFigures(byId("view-streams"), snapshot);
     this.overview.show(streams);
-    keyed(byId("stream-list"), streams, (s) => s.stream,
+    keyed(byId("stream-list"), begun, (s) => s.stream,
       (s) => this.added(s), (node, s) => this.streams.get(s.stream).show(s));
     this.letters.show(snapshot.dead_letters);
     this.ages.show();
@@ -51,3 +54,6 @@ export class StreamsView {
     this.reachable = reachable;
   }
 }
+
+// Streams that nothing has come to stand last; otherwise as they are named.
+const busyFirst = (streams) => [...streams.filter((s) => s.account.length > 0), ...streams.filter((s) => s.account.length === 0)];

@@ -10,7 +10,7 @@ STREAMS := ./streams/...
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOTEST   := go test -race -shuffle=on -timeout=45m
-UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /tests/grafana)
+UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /tests/page -e /tests/grafana -e /tests/stack)
 
 COMPOSE := docker compose --file compose/compose.yaml
 # What runs beside Tidemark; the containers that prepare it come with these.
@@ -19,7 +19,7 @@ INFRA   := kafka schema-registry kafka-ui postgres prometheus alertmanager grafa
 .DEFAULT_GOAL := help
 .PHONY: help setup infra-up infra-down infra-reset stack-up stack-producer status logs build demo serve producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration vendor-assets page-shots sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs boards
+	test test-first-half test-second-half test-others test-unit test-integration vendor-assets page-shots sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs boards
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -128,19 +128,29 @@ reset: clean-checkpoints clean ## clean-checkpoints and clean
 SIMULATION := go test -timeout=30m -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=3000
 MEMORY     := go test -run TestMemory ./plugins/fan_out
 
-# The longest package first: the others pass beside it.
+# The end-to-end tests wait more than they work, and share servers within a process: half
+# of them in each of two, beside all other packages.
 test: ## All tests that this machine can run
-	$(GOTEST) ./tests/e2e ./...
+	@$(MAKE) --no-print-directory --jobs=3 test-first-half test-second-half test-others
 	$(SIMULATION)
 	$(MEMORY)
+
+test-first-half:
+	$(GOTEST) -run '^Test[A-L]' ./tests/e2e
+
+test-second-half:
+	$(GOTEST) -skip '^Test[A-L]' ./tests/e2e
+
+test-others:
+	$(GOTEST) $$(go list ./... | grep -v /tests/e2e)
 
 test-unit: ## All but the end-to-end tests
 	$(GOTEST) $(UNIT)
 	$(SIMULATION)
 	$(MEMORY)
 
-test-integration: ## The end-to-end tests: real Kafka and Postgres
-	$(GOTEST) -v ./tests/e2e ./tests/chaos ./tests/grafana
+test-integration: ## The end-to-end tests: real Kafka, Postgres, Chromium, Prometheus
+	$(GOTEST) -v ./tests/e2e ./tests/chaos ./tests/page ./tests/grafana ./tests/stack
 
 SEEDS ?= 20000
 FROM  ?= $$(date +%s)

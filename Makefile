@@ -10,7 +10,7 @@ STREAMS := ./streams/...
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOTEST   := go test -race -shuffle=on -timeout=45m
-UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /tests/grafana)
+UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /tests/grafana -e /tests/stack)
 
 COMPOSE := docker compose --file compose/compose.yaml
 # What runs beside Tidemark; the containers that prepare it come with these.
@@ -134,7 +134,7 @@ test-unit: ## All but the end-to-end tests
 	$(MEMORY)
 
 test-integration: ## The end-to-end tests: real Kafka and Postgres
-	$(GOTEST) -v ./tests/e2e ./tests/chaos ./tests/grafana
+	$(GOTEST) -v ./tests/e2e ./tests/chaos ./tests/grafana ./tests/stack
 
 SEEDS ?= 20000
 FROM  ?= $$(date +%s)

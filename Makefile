@@ -17,9 +17,9 @@ COMPOSE := docker compose --file compose/compose.yaml
 INFRA   := kafka schema-registry kafka-ui postgres prometheus alertmanager grafana
 
 .DEFAULT_GOAL := help
-.PHONY: help setup infra-up infra-down infra-reset stack-up stack-producer logs build demo producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
+.PHONY: help setup infra-up infra-down infra-reset stack-up stack-producer status logs build demo serve producer producer-full consumer consumer-cluster consumer-bg db-shell db-latest db-complete \
 	db-truncate kafka-topics test-producer test-postgres clean clean-checkpoints reset \
-	test test-unit test-integration sim bench bench-scaling bench-producer bench-micro bench-docs chaos fmt lint docs boards
+	test test-unit test-integration vendor-assets page-shots sim bench bench-scaling bench-producer bench-micro bench-page bench-docs chaos fmt lint docs boards
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -56,14 +56,20 @@ logs: ## Follow the logs of consumer-bg and consumer-cluster, or else of the con
 	elif [ -n "$$($(COMPOSE) ps -q 2>/dev/null)" ]; then exec $(COMPOSE) logs --tail 50 -f; \
 	else echo "no logs: consumer-bg and consumer-cluster write to logs/, infra-up runs containers"; fi
 
+status: build ## Are Kafka, Postgres and the streams well, and what is there to open
+	@$(BIN) status
+
 build: ## Build bin/tidemark
 	CGO_ENABLED=0 go build -o $(BIN) ./cmd/tidemark
 
 $(DATASET): | build
 	$(BIN) generate --out $(DATASET)
 
-demo: build ## The whole pipeline on this machine, nothing to install
+demo: build ## The whole pipeline on this machine, nothing to install, with the live page
 	$(BIN) demo
+
+serve: build ## The live page beside your own Kafka and Postgres, at http://localhost:4040
+	$(BIN) serve
 
 producer: build ## Replay 500 orders, lively, in about a minute
 	$(BIN) produce --dataset-dir $(DATASET) --limit 500 --speed 3600 --max-gap 70ms
@@ -164,8 +170,17 @@ COUNT ?= 6
 bench-micro: ## Benchmarks of single parts, COUNT=6 times each, for benchstat
 	go test -run '^$$' -bench . -count $(COUNT) -timeout 2h ./plugins/...
 
+bench-page: ## How long the live page takes for a snapshot beside two years of minutes, 19 million rows
+	go test -run '^$$' -bench Snapshot -benchtime 100x -timeout 1h -v ./internal/page/sales
+
 chaos: ## Kill the streams 300 times at random moments and compare the rows
 	TIDEMARK_CHAOS_KILLS=300 go test -v -timeout=60m -run TestKills ./tests/chaos
+
+# Of generated data: the real files may not be passed on under this project's licence.
+page-shots: ## Take the pictures of the live page in docs; logs/page-shots has more of them
+	go test -count 1 -run '^TestShots$$/^much$$' ./tests/page -page.shots logs/page-shots
+	cp logs/page-shots/sales-much.png docs/page-sales.png
+	cp logs/page-shots/streams.png docs/page-streams.png
 
 fmt: ## Format the code
 	$(GOLANGCI) fmt
@@ -174,6 +189,21 @@ lint: build ## Check code and shipped configs
 	$(GOLANGCI) run
 	$(BIN) lint $(STREAMS)
 	$(BIN) test $(STREAMS)
+
+UPLOT_VERSION   := 1.6.32
+UPLOT_INTEGRITY := KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==
+ASSETS          := internal/page/assets
+
+# The registry's integrity of the package: its SHA-512. openssl is on every system.
+vendor-assets: ## Fetch what the live page has from others, as it is pinned here; needs npm
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	npm pack --silent --pack-destination "$$dir" uplot@$(UPLOT_VERSION) >/dev/null; \
+	sum=$$(openssl dgst -sha512 -binary "$$dir/uplot-$(UPLOT_VERSION).tgz" | openssl base64 -A); \
+	[ "$$sum" = "$(UPLOT_INTEGRITY)" ] || { echo "uplot-$(UPLOT_VERSION).tgz has the integrity $$sum, not the pinned one"; exit 1; }; \
+	tar -xzf "$$dir/uplot-$(UPLOT_VERSION).tgz" -C "$$dir"; \
+	mkdir -p $(ASSETS)/vendor/uplot; \
+	cp "$$dir/package/LICENSE" "$$dir/package/dist/uPlot.iife.min.js" "$$dir/package/dist/uPlot.min.css" $(ASSETS)/vendor/uplot/; \
+	cd $(ASSETS) && openssl dgst -sha256 -r vendor/uplot/* | sed 's/ \*/  /' >vendor.sha256
 
 docs: ## Write docs/components from the components' specs, docs/prometheus.md from the metrics' definitions
 	go run ./internal/docgen docs/components docs/prometheus.md

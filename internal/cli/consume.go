@@ -125,7 +125,9 @@ func consume(c *ucli.Context) error {
 		ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		if err := runFollowers(ctx, kinds.followers, show.logsTo()); err != nil {
-			return ucli.Exit(err.Error(), 1)
+			show.end() // it would draw over the line
+			failed(os.Stderr, err)
+			return ucli.Exit("", 1)
 		}
 	}
 	show.end()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -37,10 +36,13 @@ func demoCommand() *ucli.Command {
 		Usage: "Run the whole pipeline on this machine, with nothing to install",
 		Description: `Starts a Kafka protocol broker inside the process and a private Postgres, generates
 Olist-shaped orders, replays them at full speed, runs the shipped streams to the end
-and prints the tables.
+and prints the tables. The live page shows the figures meanwhile, and afterwards too:
+the orders of the next four weeks follow at a lively pace, an hour of them in three
+seconds at most, through streams that go on. Ctrl-C ends it.
 
    tidemark demo
-   tidemark demo --dataset-dir ./dataset           your own CSV files
+   tidemark demo --no-serve                        leave after the tables are printed
+   tidemark demo --dataset-dir ./dataset           your own CSV files: all of them at once
    tidemark demo --keep ./demo                     keep broker, database and data
    tidemark demo --brokers localhost:9092 --postgres postgres://localhost/shop
 
@@ -55,7 +57,8 @@ demo refuses to start.`,
 			&ucli.IntFlag{Name: ordersName, Value: 20000, Usage: "orders to generate"},
 			&ucli.Uint64Flag{Name: seedName, Value: 1, Usage: "seed of the generated orders"},
 			&ucli.IntFlag{Name: partsName, Value: 3, Usage: "partitions of each topic"},
-			&ucli.BoolFlag{Name: noServeName, Usage: "leave after the tables are printed"},
+			&ucli.StringFlag{Name: pageAddressName, Value: defaultPageAddress, Usage: "address of the live page; where the default is taken, a free port"},
+			&ucli.BoolFlag{Name: noServeName, Usage: "leave after the tables are printed, without a page"},
 		},
 		Action: runDemo,
 	}
@@ -68,33 +71,45 @@ type demo struct {
 	brokers string
 	dsn     string
 	dataset string
+	url     string      // of the live page
+	printed bool        // the tables: what comes then lasts until the user ends it
+	fail    func(error) // ends the run
 	undo    []func() error
 }
 
 func runDemo(c *ucli.Context) (err error) {
-	ctx, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+	signals, stop := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	d := &demo{c: c, brokers: c.String(brokersName), dsn: c.String(postgresName), dataset: c.String(datasetName)}
+	ctx, fail := context.WithCancelCause(signals)
+	d := &demo{c: c, fail: fail, brokers: c.String(brokersName), dsn: c.String(postgresName), dataset: c.String(datasetName)}
 	defer func() {
+		if ctx.Err() != nil && signals.Err() == nil {
+			err = context.Cause(ctx)
+		}
+		fail(nil)
 		for i := len(d.undo) - 1; i >= 0; i-- {
 			err = errors.Join(err, d.undo[i]())
 		}
-		if ctx.Err() != nil {
+		if signals.Err() != nil && !d.printed {
 			err = ucli.Exit("demo: interrupted", 130)
-		} else if err != nil && !errors.As(err, new(ucli.ExitCoder)) {
-			err = ucli.Exit("demo: "+err.Error(), 1)
+		} else if err != nil {
+			err = ucli.Exit("demo: "+strings.ReplaceAll(err.Error(), "\n", "; "), 1)
 		}
 	}()
 	start := time.Now()
 	for _, step := range []func(context.Context) error{
-		d.folder, d.kafka, d.postgres, d.past, d.data, d.topics, d.produce, d.consume, d.print,
+		d.folder, d.kafka, d.postgres, d.past, d.page, d.data, d.topics, d.produce, d.consume, d.print,
 	} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
+	d.printed = true
 	d.say("done in %.1f s", time.Since(start).Seconds())
-	return nil
+	if d.c.Bool(noServeName) {
+		return nil
+	}
+	return d.live(ctx)
 }
 
 func (d *demo) say(format string, args ...any) {
@@ -167,8 +182,14 @@ func (d *demo) postgres(ctx context.Context) error {
 	return err
 }
 
-// demoEnd is before the orders fade out, so that there is something to forecast.
-var demoEnd = time.Date(2018, 8, 22, 0, 0, 0, 0, time.UTC)
+// The tables are of the events before demoEnd, and those up to liveEnd follow live. The
+// orders of real days fade out soon after the former: it leaves something to forecast.
+var (
+	demoEnd = time.Date(2018, 8, 22, 0, 0, 0, 0, time.UTC)
+	liveEnd = demoEnd.AddDate(0, 0, liveDays)
+)
+
+const liveDays = 28
 
 func (d *demo) data(context.Context) error {
 	if d.dataset != "" {
@@ -176,7 +197,7 @@ func (d *demo) data(context.Context) error {
 	}
 	d.dataset = filepath.Join(d.dir, "dataset")
 	sum, err := generate.Write(d.dataset, generate.Options{
-		Orders: d.c.Int(ordersName), Seed: d.c.Uint64(seedName), Incidents: 2, Until: demoEnd,
+		Orders: d.c.Int(ordersName), Seed: d.c.Uint64(seedName), Incidents: 2, Until: demoEnd, Following: liveDays,
 	})
 	if errors.Is(err, generate.ErrExists) && d.c.String(keepName) != "" {
 		d.say("using the orders in %s", d.dataset)
@@ -185,7 +206,8 @@ func (d *demo) data(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("generated %d orders, %d items, %d payments", sum.Orders, sum.Items, sum.Payments)
+	d.say("generated %d orders, %d items and %d payments, those of the four weeks from %s among them",
+		sum.Orders, sum.Items, sum.Payments, demoEnd.Format(time.DateOnly))
 	return nil
 }
 
@@ -193,37 +215,40 @@ func (d *demo) topics(ctx context.Context) error {
 	return d.tidemark(ctx, "topics", "create", "--partitions", strconv.Itoa(d.c.Int(partsName)))
 }
 
+// produce sends the user's own files as a whole, the generated ones up to demoEnd.
 func (d *demo) produce(ctx context.Context) error {
-	return d.tidemark(ctx, "produce", "--dataset-dir", d.dataset, "--speed", "max")
+	if d.own() {
+		return d.tidemark(ctx, "produce", "--dataset-dir", d.dataset, "--speed", "max")
+	}
+	return d.tidemark(ctx, d.replay(demoEnd, "--speed", "max")...)
 }
 
 func (d *demo) consume(ctx context.Context) error {
 	return d.tidemark(ctx, "consume", "--stop-at-end")
 }
 
-// childGrace is how long a command may take to stop after a signal.
-const childGrace = 25 * time.Second
+// own tells that the files are the user's.
+func (d *demo) own() bool { return d.c.String(datasetName) != "" }
 
-// tidemark runs one of our own commands as a process of its own, as a user would.
+// replay are the arguments of a run that sends the generated events before a time which
+// earlier runs have not sent. How far they have come lies beside the files, as it is about
+// these.
+func (d *demo) replay(until time.Time, pace ...string) []string {
+	args := []string{"produce", "--dataset-dir", d.dataset, "--state-dir", d.dataset, "--until", until.Format(time.DateOnly)}
+	if _, err := os.Stat(filepath.Join(d.dataset, positionFile)); err == nil {
+		args = append(args, "--"+resumeName)
+	}
+	return append(args, pace...)
+}
+
+// tidemark runs one of our own commands to its end.
 func (d *demo) tidemark(ctx context.Context, args ...string) error {
-	self, err := os.Executable()
+	c, err := d.start(ctx, os.Stdout, os.Stderr, args...)
 	if err != nil {
 		return err
 	}
-	d.say("tidemark %s", strings.Join(args, " "))
-	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+d.brokers, "POSTGRES_DSN="+d.dsn, "TIDEMARK_LOG_LEVEL=WARN",
-		stateDirEnv+"="+filepath.Join(d.dir, "state"))
-	if d.c.String(brokersName) == "" {
-		cmd.Env = append(cmd.Env, registryEnv+"=") // topics of our own are none of a registry's business
-	}
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = childGrace
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("tidemark %s: %w", args[0], err)
-	}
-	return nil
+	<-c.ended
+	return c.err
 }
 
 func (d *demo) print(ctx context.Context) error {

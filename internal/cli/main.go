@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -29,7 +29,9 @@ func Main(ctx context.Context, args []string) int {
 		}
 	}
 	code := run.do(ctx, args)
-	if err := printAccounts(os.Stderr, run.finished()); err != nil && code == 0 {
+	if jsonLogs() {
+		logAccounts(os.Stderr, run.finished())
+	} else if err := printAccounts(os.Stderr, run.finished()); err != nil && code == 0 {
 		code = 1
 	}
 	return code
@@ -88,16 +90,18 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 	if b.console != nil {
 		more, err := b.console.options()
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "tidemark: %v\n", err)
+			failed(os.Stderr, err)
 			return 1
 		}
-		// In streams mode Benthos logs to what is its standard output when it begins, and
-		// there is no option for another. Options are applied right after.
-		stdout := os.Stdout
-		os.Stdout = b.console.logsTo()
-		opts = append([]service.CLIOptFunc{func(*service.CLIOptBuilder) { os.Stdout = stdout }}, append(opts, more...)...)
+		opts = append(opts, more...)
 	}
-	code, err := service.RunCLIToCode(ctx, opts...)
+	redirect, flush, err := b.outputs(args)
+	if err != nil {
+		failed(os.Stderr, err)
+		return 1
+	}
+	code, err = service.RunCLIToCode(ctx, append([]service.CLIOptFunc{redirect}, opts...)...)
+	flush()
 	select {
 	case err = <-result:
 		code = 0 // whatever Benthos says of a run that we have ended
@@ -107,10 +111,37 @@ func (b *benthosRun) do(ctx context.Context, args []string) (code int) {
 		if b.console != nil {
 			b.console.end() // it would draw over the line
 		}
-		fmt.Fprintf(os.Stderr, "tidemark: %v\n", err)
+		failed(os.Stderr, err)
 		code = max(code, 1)
 	}
 	return code
+}
+
+// outputs has Benthos write to filters that keep secrets out, and with a console log to
+// that. Benthos takes for its outputs what the standard ones are when it begins, and there
+// is no option for others; redirect, the first of its options, is applied right after.
+func (b *benthosRun) outputs(args []string) (redirect service.CLIOptFunc, flush func(), err error) {
+	stdout, stderr := os.Stdout, os.Stderr
+	redirect = func(*service.CLIOptBuilder) { os.Stdout, os.Stderr = stdout, stderr }
+	if b.console != nil {
+		if os.Stdout, flush, err = filtered(b.console.logsTo()); err != nil {
+			os.Stdout = stdout
+		}
+		return redirect, flush, err
+	}
+	if len(args) > 1 && slices.ContainsFunc(commands(), func(c *ucli.Command) bool { return c.Name == args[1] }) {
+		return redirect, func() {}, nil // it writes itself, to whatever has secrets kept out
+	}
+	toStdout, flush1, err := filtered(stdout)
+	if err != nil {
+		return nil, nil, err
+	}
+	toStderr, flush2, err := filtered(stderr)
+	if err != nil {
+		return nil, nil, err
+	}
+	os.Stdout, os.Stderr = toStdout, toStderr
+	return redirect, func() { flush1(); flush2() }, nil
 }
 
 // watch ends the run when wait says so.
@@ -159,6 +190,6 @@ func terminate(returned <-chan struct{}) {
 func commands() []*ucli.Command {
 	return []*ucli.Command{
 		demoCommand(), generateCommand(), produceCommand(), consumeCommand(), topicsCommand(), stateCommand(), replayCommand(), dbCommand(),
-		serveCommand(), healthCommand(),
+		serveCommand(), statusCommand(), healthCommand(),
 	}
 }

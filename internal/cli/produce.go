@@ -33,6 +33,7 @@ var produceFlags = []produceFlag{
 	{"speed", "TIDEMARK_SPEED", "max", "event-time seconds in a wall second; max or 0 is as fast as possible"},
 	{"limit", "TIDEMARK_LIMIT", "0", "send the first N orders by purchase time only, with all their items and payments; 0 is all"},
 	{"start-from", "TIDEMARK_START_FROM", "", "leave out orders purchased before this time, such as 2017-06-01"},
+	{"until", "TIDEMARK_UNTIL", "", "end before the first event of this time or later, such as 2018-08-22; --resume goes on with the rest"},
 	{"max-gap", "TIDEMARK_MAX_GAP", "0s", "wait at most this long between two events, such as 100ms; 0s is no bound"},
 	{"rebase", "TIDEMARK_REBASE", "", "now: shift all times so that the data ends now (at speed 1: begins now)"},
 	{"duplicates", "TIDEMARK_DUPLICATES", "0", "share of events to send twice, such as 0.02"},
@@ -69,7 +70,7 @@ func produceCommand() *ucli.Command {
 	}
 	flags = append(flags,
 		&ucli.BoolFlag{Name: noValidationName, Usage: "send every row that an event can be made of, also those that break the rules"},
-		&ucli.BoolFlag{Name: resumeName, Usage: "go on where the last run stopped, however it did; its options must be repeated, but for speed and max-gap"},
+		&ucli.BoolFlag{Name: resumeName, Usage: "go on where the last run stopped, however it did; its options must be repeated, but for speed, max-gap and until"},
 		&ucli.StringFlag{
 			Name: stateDirName, EnvVars: []string{stateDirEnv}, Value: defaultStateDir,
 			Usage: "folder of the file " + positionFile + ", which says how far the replay has come",
@@ -85,7 +86,8 @@ func produceCommand() *ucli.Command {
 			"  tidemark produce --dataset-dir ./dataset\n" +
 			"  tidemark produce --limit 500 --speed 3600 --max-gap 100ms\n" +
 			"  tidemark produce --rebase now --duplicates 0.02 --disorder 60s --late 0.001\n" +
-			"  tidemark produce --limit 500 --speed 60 --resume",
+			"  tidemark produce --limit 500 --speed 60 --resume\n" +
+			"  tidemark produce --until 2018-08-22 && tidemark produce --resume --speed 3600    the past at once, then lively",
 		Flags: flags,
 		Action: func(c *ucli.Context) error {
 			if os.Getenv("GOGC") == "" {

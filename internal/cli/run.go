@@ -47,7 +47,7 @@ func runStream(ctx context.Context, file string, env map[string]string, log io.W
 	b := service.NewStreamBuilder()
 	b.SetEnvVarLookupFunc(lookup(env))
 	// What Benthos logs of a failure that we return as an error would say it twice.
-	b.SetLogger(slog.New(untilFailure{slog.NewTextHandler(log, &slog.HandlerOptions{Level: logLevel()}), failure}))
+	b.SetLogger(slog.New(untilFailure{logHandler(withoutSecrets(log), logLevel()), failure}))
 	if err := b.SetYAML(text); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
@@ -99,18 +99,6 @@ func streamText(file string) (string, error) {
 		return "", fmt.Errorf("there is no stream %s", file)
 	}
 	return string(text), err
-}
-
-// logLevel is the level below which nothing is logged by commands that print
-// their own account.
-func logLevel() slog.Level {
-	level := slog.LevelWarn
-	if text := os.Getenv("TIDEMARK_LOG_LEVEL"); text != "" {
-		if err := level.UnmarshalText([]byte(text)); err != nil {
-			return slog.LevelWarn
-		}
-	}
-	return level
 }
 
 // untilFailure logs until there is a failure.

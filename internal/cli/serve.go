@@ -8,13 +8,16 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/tidemark-streams/tidemark/internal/page"
 	"github.com/tidemark-streams/tidemark/internal/page/assets"
 	"github.com/tidemark-streams/tidemark/internal/page/sales"
+	"github.com/tidemark-streams/tidemark/internal/page/streams"
 	"github.com/tidemark-streams/tidemark/internal/pg"
 )
 
@@ -86,7 +89,7 @@ func servePage(ctx context.Context, o pageOptions) error {
 		return err
 	}
 	defer db.Close()
-	streams, closeStreams, err := streamsSource(o)
+	operators, closeStreams, err := streamsSource(o, db)
 	if err != nil {
 		return err
 	}
@@ -101,13 +104,21 @@ func servePage(ctx context.Context, o pageOptions) error {
 	}
 	o.Ready("http://" + shownAddress(o.Address, l.Addr()))
 	return page.Serve(ctx, l, page.Options{
-		Sales: sales.New(db), Streams: streams, Assets: assets.Files, Loopback: loopback, Log: o.Log,
+		Sales: sales.New(db), Streams: operators, Assets: assets.Files, Loopback: loopback, Log: o.Log,
 	})
 }
 
-// streamsSource answers the operator's view.
-func streamsSource(pageOptions) (page.Source, func(), error) {
-	return nil, func() {}, nil
+// streamsSource answers the operator's view. It asks the brokers when somebody looks.
+func streamsSource(o pageOptions, db *pg.Reader) (_ page.Source, end func(), err error) {
+	groups, err := streamGroups(o.Streams, map[string]string{"KAFKA_BROKERS": strings.Join(o.Brokers, ",")})
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(o.Brokers...), kgo.ClientID("tidemark"), kgo.DisableClientMetrics())
+	if err != nil {
+		return nil, nil, fmt.Errorf("brokers %s: %w", strings.Join(o.Brokers, ","), err)
+	}
+	return streams.New(db, client, groups), client.Close, nil
 }
 
 // listenPage takes the page's port.

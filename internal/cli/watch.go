@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -31,13 +32,6 @@ type manager interface {
 	remove(ctx context.Context, id string) error
 }
 
-// watchLog is where a watcher says what it does.
-type watchLog interface {
-	Infof(format string, args ...any)
-	Warnf(format string, args ...any)
-	Errorf(format string, args ...any)
-}
-
 // watcher keeps the streams of a process like their files. It looks at the files rather
 // than waits to be told, which works the same in every file system and however a file
 // comes to its place.
@@ -49,7 +43,7 @@ type watcher struct {
 	chilled bool     // lint errors are logged, no more
 	streams manager
 	lint    func(text []byte) ([]service.Lint, error)
-	log     watchLog
+	log     *service.Logger
 
 	files     map[string]*watchedFile // by stream id
 	complaint string                  // of the last look, which is not repeated
@@ -105,7 +99,7 @@ func (w *watcher) look(ctx context.Context, now time.Time) {
 	if err != nil {
 		if w.complaint != err.Error() {
 			w.complaint = err.Error()
-			w.log.Errorf("Streams are left as they are: %v", err)
+			w.log.With("error", err).Error("Streams are left as they are")
 		}
 		return
 	}
@@ -139,7 +133,7 @@ func (w *watcher) look(ctx context.Context, now time.Time) {
 	case ctx.Err() != nil:
 	case err != nil:
 		if f.retry == 0 {
-			w.log.Warnf("Stream %s: what was done to %s is tried again: %v", next, f.path, err)
+			w.of(next, f.path).With("error", err).Warn("What was done to the file is tried again")
 		}
 		f.retry = min(max(2*f.retry, firstRetry), lastRetry)
 		f.due = now.Add(f.retry)
@@ -176,22 +170,28 @@ func (w *watcher) deal(ctx context.Context, id string, f *watchedFile) error {
 	return nil
 }
 
+// of is the log of what befalls a stream by its file.
+func (w *watcher) of(id, path string) *service.Logger {
+	return w.log.With("stream", id, "file", path)
+}
+
 // sound logs what is wrong with a config, and tells whether it may be tried.
 func (w *watcher) sound(id, path string, text []byte) bool {
 	lints, err := w.lint(text)
 	if err != nil {
-		w.log.Errorf("Stream %s is left as it is: %s: %v", id, path, err)
+		w.of(id, path).With("error", err).Error("Stream is left as it is")
 		return false
 	}
-	say := w.log.Errorf
-	if w.chilled {
-		say = w.log.Warnf
-	}
 	for _, lint := range lints {
-		say("%s%v", path, lint)
+		log := w.of(id, path).With("error", fmt.Sprintf("%s%v", path, lint))
+		if w.chilled {
+			log.Warn("Stream has a lint error")
+		} else {
+			log.Error("Stream has a lint error")
+		}
 	}
 	if len(lints) > 0 && !w.chilled {
-		w.log.Errorf("Stream %s is left as it is: %s has lint errors", id, path)
+		w.of(id, path).With("error", "its file has lint errors").Error("Stream is left as it is")
 		return false
 	}
 	return true
@@ -209,26 +209,26 @@ func (w *watcher) apply(ctx context.Context, id string, f *watchedFile, text []b
 	switch {
 	case err == nil:
 		f.runs = text
-		w.log.Infof("Stream %s runs anew: %s has changed", id, f.path)
+		w.of(id, f.path).Info("Stream runs anew: its file has changed")
 		return nil
 	case status(err) == 0:
 		return err
 	case status(err) == http.StatusBadRequest:
-		w.log.Errorf("Stream %s is left as it is: %s: %v", id, f.path, err)
+		w.of(id, f.path).With("error", err).Error("Stream is left as it is")
 		return nil
 	case f.runs == nil:
-		w.log.Errorf("Stream %s does not run: %s: %v", id, f.path, err)
+		w.of(id, f.path).With("error", err).Error("Stream does not run")
 		return nil
 	}
 	again := w.streams.create(ctx, id, f.runs)
 	switch {
 	case again == nil, status(again) == http.StatusBadRequest: // the old one is still there
-		w.log.Errorf("Stream %s runs as it did before: %s: %v", id, f.path, err)
+		w.of(id, f.path).With("error", err).Error("Stream runs as it did before")
 	case status(again) == 0:
 		return again
 	default:
 		f.runs = nil
-		w.log.Errorf("Stream %s does not run: %s: %v; nor as it did before: %v", id, f.path, err, again)
+		w.of(id, f.path).With("error", fmt.Sprintf("%v; nor as it did before: %v", err, again)).Error("Stream does not run")
 	}
 	return nil
 }
@@ -240,10 +240,10 @@ func (w *watcher) remove(ctx context.Context, id string, f *watchedFile) error {
 		if err != nil {
 			return err
 		}
-		w.log.Infof("Stream %s is removed: %s is gone", id, f.path)
+		w.of(id, f.path).Info("Stream is removed: its file is gone")
 	case http.StatusNotFound:
 	default:
-		w.log.Errorf("Stream %s cannot be removed, %s is gone: %v", id, f.path, err)
+		w.of(id, f.path).With("error", err).Error("Stream cannot be removed, its file is gone")
 	}
 	return nil
 }

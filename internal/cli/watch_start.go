@@ -39,7 +39,7 @@ func (f *fileWatching) configParsed(conf *service.ParsedConfig) error {
 	log := conf.Resources().Logger()
 	address, err := f.apiAddress(conf)
 	if err != nil {
-		log.Warnf("The files of streams are watched by Benthos, which takes seconds: %v", err)
+		log.With("error", err).Warn("The files of streams are watched by Benthos, which takes seconds")
 		return nil
 	}
 	rest := newStreamsREST(address)
@@ -65,7 +65,7 @@ func (f *fileWatching) streamsRun(ctx context.Context) {
 	go func() {
 		if err := f.ours(ctx); err != nil {
 			if ctx.Err() == nil {
-				f.watcher.log.Errorf("The files of streams are not watched: %v", err)
+				f.watcher.log.With("error", err).Error("The files of streams are not watched")
 			}
 			return
 		}
@@ -139,7 +139,7 @@ func (f *fileWatching) ours(ctx context.Context) error {
 		case status(err) != 0:
 			return err
 		case retry == firstRetry:
-			f.watcher.log.Warnf("The REST API of this process is tried again: %v", err)
+			f.watcher.log.With("error", err).Warn("The REST API of this process does not answer, and is tried again")
 		}
 		select {
 		case <-time.After(retry):

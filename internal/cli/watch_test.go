@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -40,7 +41,7 @@ func newManual(t *testing.T, files ...string) *manual {
 	for i := 0; i < len(files); i += 2 {
 		m.write(files[i], files[i+1])
 	}
-	m.watcher = &watcher{paths: []string{m.dir}, streams: m, lint: fakeLint, log: m}
+	m.watcher = &watcher{paths: []string{m.dir}, streams: m, lint: fakeLint, log: service.NewLoggerFromSlog(slog.New(slog.NewTextHandler(&m.log, nil)))}
 	if err := m.begin(); err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +60,6 @@ func fakeLint(text []byte) ([]service.Lint, error) {
 	}
 	return nil, nil
 }
-
-func (m *manual) Infof(format string, args ...any)  { fmt.Fprintf(&m.log, "I "+format+"\n", args...) }
-func (m *manual) Warnf(format string, args ...any)  { fmt.Fprintf(&m.log, "W "+format+"\n", args...) }
-func (m *manual) Errorf(format string, args ...any) { fmt.Fprintf(&m.log, "E "+format+"\n", args...) }
 
 func (m *manual) hear(ask, id string) error {
 	m.asked = append(m.asked, ask+" "+id)
@@ -164,11 +161,21 @@ func (m *manual) runs(id, text string) {
 	}
 }
 
-func (m *manual) says(line string) {
+// says makes sure that one line of this level and message has all the fields.
+func (m *manual) says(level, message string, fields ...string) {
 	m.Helper()
-	line = strings.ReplaceAll(line, "DIR", m.dir)
-	if strings.Count(m.log.String(), line+"\n") != 1 {
-		m.Fatalf("no line %q, or several\n%s", line, &m.log)
+	n := 0
+	for line := range strings.Lines(m.log.String()) {
+		all := strings.Contains(line, fmt.Sprintf(" level=%s msg=%q", level, message))
+		for _, f := range fields {
+			all = all && strings.Contains(line, " "+strings.ReplaceAll(f, "DIR", m.dir))
+		}
+		if all {
+			n++
+		}
+	}
+	if n != 1 {
+		m.Fatalf("%d lines of %q with %q\n%s", n, message, fields, &m.log)
 	}
 }
 
@@ -179,7 +186,7 @@ func TestWatcherFollowsItsFiles(t *testing.T) {
 	m.write("a.yaml", "12")
 	m.passes(time.Second)
 	m.expect("update a")
-	m.says("I Stream a runs anew: DIR/a.yaml has changed")
+	m.says("INFO", "Stream runs anew: its file has changed", "stream=a", "file=DIR/a.yaml")
 	m.write("a.yaml", "12") // the same again
 	m.write("notes.txt", "2")
 	m.passes(time.Second)
@@ -192,7 +199,7 @@ func TestWatcherFollowsItsFiles(t *testing.T) {
 	m.delete("b.yml")
 	m.passes(time.Second)
 	m.expect("remove b")
-	m.says("I Stream b is removed: DIR/b.yml is gone")
+	m.says("INFO", "Stream is removed: its file is gone", "stream=b", "file=DIR/b.yml")
 	m.write("b.yml", "1")
 	m.passes(time.Second)
 	m.expect("update b", "create b")
@@ -228,15 +235,15 @@ func TestWatcherLeavesStreamsWhoseFilesAreWrong(t *testing.T) {
 	m.write("b.yaml", badYAML)
 	m.passes(time.Second)
 	m.expect()
-	m.says("E DIR/a.yaml(3,5) one")
-	m.says("E DIR/a.yaml(4,1) other")
-	m.says("E Stream a is left as it is: DIR/a.yaml has lint errors")
-	m.says("E Stream b is left as it is: DIR/b.yaml: no YAML")
+	m.says("ERROR", "Stream has a lint error", `error="DIR/a.yaml(3,5) one"`)
+	m.says("ERROR", "Stream has a lint error", `error="DIR/a.yaml(4,1) other"`)
+	m.says("ERROR", "Stream is left as it is", "stream=a", "file=DIR/a.yaml", `error="its file has lint errors"`)
+	m.says("ERROR", "Stream is left as it is", "stream=b", "file=DIR/b.yaml", `error="no YAML"`)
 	m.chilled = true
 	m.write("b.yaml", badLint)
 	m.passes(time.Second)
 	m.expect("update b")
-	m.says("W DIR/b.yaml(3,5) one")
+	m.says("WARN", "Stream has a lint error", `error="DIR/b.yaml(3,5) one"`)
 }
 
 func TestWatcherPutsBackWhatCanBeMade(t *testing.T) {
@@ -245,7 +252,7 @@ func TestWatcherPutsBackWhatCanBeMade(t *testing.T) {
 	m.passes(time.Second)
 	m.expect("update a", "create a")
 	m.runs("a", "1")
-	m.says("E Stream a runs as it did before: DIR/a.yaml: no such schema")
+	m.says("ERROR", "Stream runs as it did before", "stream=a", "file=DIR/a.yaml", `error="no such schema"`)
 	m.write("a.yaml", "2")
 	m.passes(time.Second)
 	m.expect("update a")
@@ -255,11 +262,11 @@ func TestWatcherPutsBackWhatCanBeMade(t *testing.T) {
 	m.passes(time.Second)
 	m.expect("update a", "create a")
 	m.runs("a", "")
-	m.says("E Stream a does not run: DIR/a.yaml: no such schema")
+	m.says("ERROR", "Stream does not run", "stream=a", "file=DIR/a.yaml", `error="no such schema"`)
 	m.write("n.yaml", badParts)
 	m.passes(time.Second)
 	m.expect("update n", "create n")
-	m.says("E Stream n does not run: DIR/n.yaml: no such schema")
+	m.says("ERROR", "Stream does not run", "stream=n", "file=DIR/n.yaml", `error="no such schema"`)
 }
 
 func TestWatcherSendsLostRequestsAgain(t *testing.T) {
@@ -273,7 +280,7 @@ func TestWatcherSendsLostRequestsAgain(t *testing.T) {
 	m.expect("update a", "remove b", "update a", "remove b", "update a")
 	m.runs("a", "2")
 	m.runs("b", "")
-	m.says("W Stream a: what was done to DIR/a.yaml is tried again: connection refused")
+	m.says("WARN", "What was done to the file is tried again", "stream=a", "file=DIR/a.yaml", `error="connection refused"`)
 	m.lost = 1 << 30
 	m.write("a.yaml", "34")
 	m.passes(time.Minute)
@@ -289,7 +296,7 @@ func TestWatcherRemovesNothingThatItCannotSee(t *testing.T) {
 	m.delete("a.yaml")
 	m.passes(time.Second)
 	m.expect()
-	m.says("E Streams are left as they are: [: syntax error in pattern")
+	m.says("ERROR", "Streams are left as they are", `error="[: syntax error in pattern"`)
 }
 
 func TestFindStreamsByAllKindsOfArguments(t *testing.T) {

@@ -158,4 +158,6 @@ func (g gauge) SetFloat64(v float64) { g.of.SetFloat64(v, g.values...) }
 // errorLog lets what goes wrong with a scrape be logged.
 type errorLog struct{ to *service.Logger }
 
-func (l errorLog) Println(v ...any) { l.to.Warnf("Metrics: %v", fmt.Sprint(v...)) }
+func (l errorLog) Println(v ...any) {
+	l.to.With("error", fmt.Sprint(v...)).Warn("Metrics cannot be told in full")
+}

@@ -17,9 +17,14 @@ type Options struct {
 	// Until, unless zero, leaves out the days from that date (UTC) on. The orders of the
 	// real files fade out in their last weeks, as the extract ends.
 	Until time.Time
+	// Following is the number of days behind the last one for which orders are
+	// generated on top of Orders, as many a day as four weeks before: a shop that
+	// goes on. The rows of the others stay what they are without them.
+	Following int
 	// Incidents is the number of hours in which the provider of card payments fails,
 	// so that most orders of that hour end canceled or without an approved payment:
-	// 16 at least, or fewer where that were more than a tenth of all orders.
+	// 16 at least, or fewer where that were more than a tenth of all orders. There are
+	// as many once more among the days of Following.
 	Incidents int
 	// Force allows files that exist to be replaced.
 	Force bool
@@ -80,13 +85,14 @@ func Write(dir string, o Options) (sum Summary, err error) {
 	if err := out.writeCatalogue(&m.catalogue, &places, o.Progress); err != nil {
 		return Summary{}, err
 	}
-	for made := 1; made <= o.Orders; made++ {
+	all := m.total()
+	for made := 1; made <= all; made++ {
 		next := m.order()
 		if err := out.write(&next); err != nil {
 			return Summary{}, err
 		}
 		places.add(next.person.place)
-		if o.Progress != nil && (made%progressInterval == 0 || made == o.Orders) {
+		if o.Progress != nil && (made%progressInterval == 0 || made == all) {
 			if err := o.Progress(made); err != nil {
 				return Summary{}, err
 			}
@@ -101,6 +107,6 @@ func Write(dir string, o Options) (sum Summary, err error) {
 	return Summary{
 		Dir: dir, Orders: out.orders.rows, Items: out.items.rows, Payments: out.payments.rows,
 		Customers: out.customers.rows, Reviews: out.reviews.rows, Products: out.products.rows, Sellers: out.sellers.rows,
-		GeolocationPoints: out.geolocation.rows, CategoriesNamed: out.translations.rows, Incidents: m.incidents.hours,
+		GeolocationPoints: out.geolocation.rows, CategoriesNamed: out.translations.rows, Incidents: m.incidents(),
 	}, nil
 }

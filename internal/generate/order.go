@@ -36,17 +36,30 @@ type maker struct {
 	p         *profile
 	r         *rand.Rand
 	made      int // orders so far
-	calendar  *calendar.Calendar
+	parts     []part
 	catalogue catalogue
 	persons   persons
 	reviewer  reviewer
-	incidents *incidents
 
 	outcomes         choice[outcome]
-	basket, parts    choice[int]
+	basket, payments choice[int]
 	sole, unapproved choice[string]
 	pair, many       choice[[2]string]
 	installments     map[string]choice[int]
+}
+
+// part is a run of orders that are placed in days of its own.
+type part struct {
+	orders    int
+	calendar  *calendar.Calendar
+	incidents *incidents
+}
+
+func newPart(counts *calendar.Counts, orders int, o Options) (part, error) {
+	p := part{orders: orders, calendar: calendar.New(counts, o.Seed)}
+	var err error
+	p.incidents, err = newIncidents(p.calendar, o.Incidents, orders, o.Seed)
+	return p, err
 }
 
 func newMaker(p *profile, o Options) (*maker, error) {
@@ -58,24 +71,64 @@ func newMaker(p *profile, o Options) (*maker, error) {
 	}
 	m := &maker{
 		p: p, r: rand.New(rand.NewPCG(o.Seed, 0)),
-		calendar: calendar.New(counts, o.Seed), catalogue: newCatalogue(p, o.Seed, o.Orders),
-		persons: newPersons(p, o.Seed), reviewer: newReviewer(p, o.Seed),
+		catalogue: newCatalogue(p, o.Seed, o.Orders),
+		persons:   newPersons(p, o.Seed), reviewer: newReviewer(p, o.Seed),
 		outcomes: choose(p.outcomes),
-		basket:   choose(p.itemsPerOrder), parts: choose(p.paymentsPerOrder),
+		basket:   choose(p.itemsPerOrder), payments: choose(p.paymentsPerOrder),
 		sole: choose(p.soleType), unapproved: choose(p.unapprovedType), pair: choose(p.pairTypes), many: choose(p.manyTypes),
 		installments: map[string]choice[int]{},
 	}
 	for kind, table := range p.installments {
 		m.installments[kind] = choose(table)
 	}
-	var err error
-	m.incidents, err = newIncidents(m.calendar, o.Incidents, o.Orders, o.Seed)
-	return m, err
+	first, err := newPart(counts, o.Orders, o)
+	if err != nil {
+		return nil, err
+	}
+	m.parts = append(m.parts, first)
+	if o.Following > 0 {
+		following := counts.Following(o.Following)
+		second, err := newPart(following, o.Orders*following.Total()/counts.Total(), o)
+		if err != nil {
+			return nil, err
+		}
+		m.parts = append(m.parts, second)
+	}
+	return m, nil
+}
+
+// total is the number of all orders.
+func (m *maker) total() (n int) {
+	for _, p := range m.parts {
+		n += p.orders
+	}
+	return n
+}
+
+// incidents are the hours of all, in ascending order.
+func (m *maker) incidents() (hours []time.Time) {
+	for _, p := range m.parts {
+		hours = append(hours, p.incidents.hours...)
+	}
+	return hours
+}
+
+// place is the part that the next order belongs to, and its number there.
+func (m *maker) place() (part, int) {
+	number := m.made
+	for _, p := range m.parts[:len(m.parts)-1] {
+		if number < p.orders {
+			return p, number
+		}
+		number -= p.orders
+	}
+	return m.parts[len(m.parts)-1], number
 }
 
 func (m *maker) order() order {
 	way := m.outcomes.draw(m.r)
-	hour, failure := m.incidents.befall(m.made, m.calendar.Draw(m.r))
+	part, number := m.place()
+	hour, failure := part.incidents.befall(number, part.calendar.Draw(m.r))
 	if failure != nil {
 		way = *failure
 	}
@@ -155,7 +208,7 @@ func (m *maker) pay(due int64, approved bool) []payment {
 		}
 		return []payment{m.payment(1, kind, due)}
 	}
-	n := m.parts.draw(m.r)
+	n := m.payments.draw(m.r)
 	if n == 1 {
 		number := 1
 		if m.r.Float64() < m.p.lostFirst {

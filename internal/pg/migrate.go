@@ -47,6 +47,44 @@ func Migrate(ctx context.Context, db *sql.DB) ([]string, error) {
 	return migrate(ctx, db, files)
 }
 
+// Pending returns the names of the files that Migrate would apply to the database that
+// dsn names, none when its schema is up to date. It changes nothing.
+func Pending(ctx context.Context, dsn string) ([]string, error) {
+	db, err := openBriefly(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	files, err := loadMigrations(configs.Postgres, "postgres")
+	if err != nil {
+		return nil, err
+	}
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, explain("migrations", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it has only read
+	if err := checkServer(ctx, tx); err != nil {
+		return nil, err
+	}
+	var exists bool
+	if err := tx.QueryRowContext(ctx, "select to_regclass('tidemark_migrations') is not null").Scan(&exists); err != nil {
+		return nil, explain("migrations", err)
+	}
+	done := map[string]migration{}
+	if exists {
+		if done, err = appliedMigrations(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	todo, err := plan(files, done)
+	names := make([]string, len(todo))
+	for i, m := range todo {
+		names[i] = m.name
+	}
+	return names, err
+}
+
 func loadMigrations(from fs.FS, dir string) ([]migration, error) {
 	names, err := fs.Glob(from, path.Join(dir, "*.sql")) // sorted
 	if err != nil {

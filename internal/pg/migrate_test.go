@@ -12,10 +12,21 @@ import (
 )
 
 func TestMigrateTwice(t *testing.T) {
-	db := open(t, emptyDSN(t))
+	dsn := emptyDSN(t)
+	db := open(t, dsn)
+	pending, err := pg.Pending(t.Context(), dsn)
+	if err != nil || len(rows(t, db, "select 1 from pg_tables where tablename = 'tidemark_migrations'")) != 0 {
+		t.Fatal("what is pending cannot be asked for without a change:", err)
+	}
 	applied, err := pg.Migrate(t.Context(), db)
 	if err != nil || len(applied) < 3 || applied[0] != "001_tables.sql" {
 		t.Fatalf("first: %v, %v", applied, err)
+	}
+	if !slices.Equal(pending, applied) {
+		t.Errorf("%v were pending, and %v applied", pending, applied)
+	}
+	if pending, err = pg.Pending(t.Context(), dsn); err != nil || len(pending) != 0 {
+		t.Errorf("still pending: %v, %v", pending, err)
 	}
 	run(t, db, "update alert_rules set threshold = 9")
 	record := rows(t, db, "select name, checksum, applied_at from tidemark_migrations order by name")

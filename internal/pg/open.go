@@ -31,6 +31,10 @@ func Open(ctx context.Context, dsn string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(ctx, cfg)
+}
+
+func open(ctx context.Context, cfg pq.Config) (*sql.DB, error) {
 	connector, err := pq.NewConnectorConfig(cfg)
 	if err != nil {
 		return nil, &openError{target: target(cfg), err: err}
@@ -41,6 +45,19 @@ func Open(ctx context.Context, dsn string) (*sql.DB, error) {
 		return nil, &openError{target: target(cfg), err: err}
 	}
 	return db, nil
+}
+
+// openBriefly is Open for one question. It gives up when ctx ends: the driver heeds only
+// its own timeout while a server that took the connection says nothing.
+func openBriefly(ctx context.Context, dsn string) (*sql.DB, error) {
+	cfg, err := parseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if end, ok := ctx.Deadline(); ok {
+		cfg.ConnectTimeout = max(time.Millisecond, min(cfg.ConnectTimeout, time.Until(end)))
+	}
+	return open(ctx, cfg)
 }
 
 // errDSN marks connection strings that cannot be understood.
@@ -74,6 +91,12 @@ func dsnHint(err error) string {
 		}
 	}
 	return "want postgres://user:password@host:port/database?sslmode=disable, special characters percent-encoded"
+}
+
+// Target names the server and database of a connection string, without user and password.
+func Target(dsn string) (string, error) {
+	cfg, err := parseDSN(dsn)
+	return target(cfg), err
 }
 
 // target names the server and database of cfg, without user and password.

@@ -21,7 +21,7 @@ const (
 	// readerConns is how many connections a Reader holds at most.
 	readerConns = 3
 	// readerTimeout bounds one statement of a Reader.
-	readerTimeout = 2 * time.Minute
+	readerTimeout = 5 * time.Minute
 	// readerIdle is after how long a connection is closed that nobody uses.
 	readerIdle = time.Minute
 )

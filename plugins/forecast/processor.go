@@ -221,7 +221,7 @@ func (p *processor) ProcessBatch(_ context.Context, batch service.MessageBatch) 
 	s := p.forecaster.Series(observations)
 	result, ok := p.forecaster.Forecast(s)
 	if !ok {
-		p.log.Infof("the history of %d steps of %v is too short to forecast: at least %d are needed", len(s.Values), s.Step, p.forecaster.Least())
+		p.log.With("steps", len(s.Values), "step", s.Step, "least", p.forecaster.Least()).Debug("The history is too short to forecast")
 		return nil, nil
 	}
 	return []service.MessageBatch{result.messages()}, nil

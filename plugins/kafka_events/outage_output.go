@@ -59,7 +59,7 @@ func (o *outage) end(answered bool) {
 	}
 	now := o.now()
 	if o.logged {
-		o.log.Warnf("Kafka at %s takes records again, after %v", o.brokers, now.Sub(o.since).Round(time.Second))
+		o.log.With("brokers", o.brokers, "duration", now.Sub(o.since).Round(time.Second)).Info("Kafka takes records again")
 	}
 	o.logged, o.since, o.nextLog = false, now, now.Add(patience)
 }
@@ -73,9 +73,9 @@ func (o *outage) tick() {
 		return
 	}
 	o.logged, o.nextLog = true, now.Add(reportEvery)
-	why := ""
+	log := o.log.With("brokers", o.brokers, "duration", now.Sub(o.since).Round(time.Second))
 	if o.lastErr != nil {
-		why = " (" + o.lastErr.Error() + ")"
+		log = log.With("error", o.lastErr)
 	}
-	o.log.Warnf("Kafka at %s has taken no records for %v%s: they wait, nothing is lost", o.brokers, now.Sub(o.since).Round(time.Second), why)
+	log.Warn("Kafka takes no records: they wait, nothing is lost")
 }

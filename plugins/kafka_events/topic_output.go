@@ -90,7 +90,7 @@ func (o *output) askOnce(ctx context.Context, client *kgo.Client, topic string) 
 		}
 	}
 	if errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed) {
-		o.log.Warnf("The configuration of topic %s may not be read, so its retention is not checked", topic)
+		o.log.With("topic", topic).Warn("The configuration of the topic may not be read, so its retention is not checked")
 		return free, nil
 	}
 	return free, err

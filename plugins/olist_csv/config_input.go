@@ -18,6 +18,7 @@ const (
 	fieldMaxGap     = "max_gap"
 	fieldLimit      = "limit"
 	fieldStartFrom  = "start_from"
+	fieldUntil      = "until"
 	fieldTimezone   = "timezone"
 	fieldRebase     = "rebase"
 	fieldValidate   = "validate"
@@ -66,8 +67,11 @@ input:
 		Field(service.NewStringField(fieldStartFrom).
 			Description("Leave out orders purchased before this time. Empty leaves out none.").
 			Default("").Example("2017-06-01").Example("2017-06-01T12:00:00Z")).
+		Field(service.NewStringField(fieldUntil).
+			Description("End before the first event that is due at this time of the files or later; the rest is left to a replay that [goes on](#resuming). Empty goes to the end.").
+			Default("").Example("2018-08-22")).
 		Field(service.NewStringField(fieldTimezone).
-			Description("The zone of times that have none, in the files and in `start_from`.").
+			Description("The zone of times that have none, in the files, in `start_from` and in `until`.").
 			Default("UTC").Example("America/Sao_Paulo")).
 		Field(service.NewStringEnumField(fieldRebase, "", rebaseNow).
 			Description("`now` shifts all times so that at speed 1 the first event, at any other speed the last one, is now.").
@@ -119,7 +123,8 @@ func shareField(name, description string) *service.ConfigField {
 // config is the parsed configuration.
 type config struct {
 	dir        string
-	options    Options // with the injection
+	options    Options    // with the injection
+	until      event.Time // event.MaxTime: to the end
 	speed      float64
 	maxGap     time.Duration
 	rebase     bool
@@ -150,6 +155,9 @@ func parseConfig(p *service.ParsedConfig) (c config, err error) {
 		return c, err
 	}
 	if c.options.Injection, err = parseInjection(p); err != nil {
+		return c, err
+	}
+	if c.until, err = fileTime(p, fieldUntil, c.options.Location, event.MaxTime); err != nil {
 		return c, err
 	}
 	c.checkpoint, err = parseCheckpoint(p.Namespace(fieldCheckpoint))
@@ -213,18 +221,21 @@ func parseOptions(p *service.ParsedConfig) (o Options, err error) {
 	if o.Location, err = time.LoadLocation(zone); err != nil {
 		return o, fmt.Errorf("%s: there is no time zone %q", fieldTimezone, zone)
 	}
-	from, err := p.FieldString(fieldStartFrom)
-	if err != nil {
-		return o, err
+	o.StartFrom, err = fileTime(p, fieldStartFrom, o.Location, event.MinTime)
+	return o, err
+}
+
+// fileTime is a time of the files, otherwise where the field is empty.
+func fileTime(p *service.ParsedConfig, name string, zone *time.Location, otherwise event.Time) (event.Time, error) {
+	text, err := p.FieldString(name)
+	if err != nil || text == "" {
+		return otherwise, err
 	}
-	o.StartFrom = event.MinTime
-	if from != "" {
-		var ok bool
-		if o.StartFrom, ok = ParseTime(from, o.Location); !ok {
-			return o, fmt.Errorf("%s: %q is not a time such as 2017-06-01 or 2017-06-01T12:00:00Z", fieldStartFrom, from)
-		}
+	at, ok := ParseTime(text, zone)
+	if !ok {
+		return 0, fmt.Errorf("%s: %q is not a time such as 2017-06-01 or 2017-06-01T12:00:00Z", name, text)
 	}
-	return o, nil
+	return at, nil
 }
 
 func parseInjection(p *service.ParsedConfig) (in replay.Injection, err error) {
@@ -313,7 +324,8 @@ With ` + "`checkpoint.path`" + ` the input keeps how many messages were acknowle
 replaced as a whole. With ` + "`checkpoint.resume`" + ` it goes on there: after a clean stop nothing is sent again, after a kill at most what
 was sent in the last second, with the same ids. The next event is sent at once and the schedule counts from it, so what the
 replay missed meanwhile makes no burst. Event times are shifted as before by ` + "`rebase`" + `. Files and options must be the same as far as
-they decide what is sent in which order, or the input refuses to start and says what differs; ` + "`speed`, `max_gap` and `batch_size`" + ` are free.
+they decide what is sent in which order, or the input refuses to start and says what differs; ` + "`speed`, `max_gap`, `until` and `batch_size`" + ` are
+free. So one replay sends the past ` + "`until`" + ` some day at full speed, and the next goes on from there at a pace.
 
 ### Delivery
 

@@ -55,6 +55,7 @@ type input struct {
 	data    *Dataset
 	pacer   *replay.Pacer
 	next    int // of the rejects and, behind them, the sendings
+	end     int // of the sendings: where the replay stops
 	begun   time.Time
 	tracker tracker
 
@@ -108,8 +109,9 @@ func (in *input) Connect(ctx context.Context) error {
 	}
 	data.Shift(start.Shift)
 	in.next, in.tracker.done, in.tracker.tally = start.Done, start.Done, start.Tally.Clone()
+	in.end = data.Before(in.config.until)
 	in.data, in.pacer = data, replay.NewPacer(in.config.speed, in.config.maxGap)
-	in.summary.begin(data, start, in.schedule())
+	in.summary.begin(data, start, in.end, in.schedule())
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.loaded = true
@@ -127,11 +129,11 @@ func (in *input) resume(start Position) (Position, error) {
 		return start, err
 	}
 	if !found {
-		in.log.Warnf("There is no position %s to go on from: the replay begins anew", c.path)
+		in.log.With("file", c.path).Warn("There is no position to go on from: the replay begins anew")
 		return start, nil
 	}
 	if kept.Target != start.Target {
-		in.log.Warnf("The position %s is of other topics (%s): the replay begins anew", c.path, kept.Target)
+		in.log.With("file", c.path, "target", kept.Target).Warn("The position is of other topics: the replay begins anew")
 		return start, nil
 	}
 	if what := kept.differences(start); what != "" {
@@ -163,7 +165,7 @@ func (in *input) schedule() (takes time.Duration) {
 		return 0
 	}
 	pacer := replay.NewPacer(in.config.speed, in.config.maxGap)
-	for i := in.nextSend(); i < in.data.Len(); i++ {
+	for i := in.nextSend(); i < in.end; i++ {
 		takes = pacer.Due(in.data.Due(i))
 	}
 	return takes
@@ -186,14 +188,14 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 	}
 	var at event.Time
 	if len(batch) == 0 {
-		if in.nextSend() == in.data.Len() {
+		if in.nextSend() >= in.end {
 			return nil, nil, service.ErrEndOfInput
 		}
 		elapsed, err := in.awaitNext(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		for i := in.nextSend(); i < in.data.Len() && len(batch) < in.config.batch; i++ {
+		for i := in.nextSend(); i < in.end && len(batch) < in.config.batch; i++ {
 			if len(batch) > 0 && in.pacer.Due(in.data.Due(i)) > elapsed {
 				break
 			}
@@ -203,7 +205,7 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 			at = e.Time
 			in.next++
 		}
-		if i := in.nextSend(); i < in.data.Len() {
+		if i := in.nextSend(); i < in.end {
 			in.summary.paced(in.begun, in.pacer.Due(in.data.Due(i)))
 		}
 	}
@@ -248,7 +250,7 @@ func (in *input) Close(context.Context) error {
 		kept.close()
 	}
 	if loaded {
-		in.log.Infof("Replay of %s: %s", in.config.dir, in.summary.Account())
+		in.log.With("folder", in.config.dir, "account", in.summary.Account()).Info("Replay has ended")
 	}
 	return nil
 }

@@ -238,6 +238,7 @@ func TestConfigErrors(t *testing.T) {
 		{"max_gap: -1s", "max_gap: it must not be negative"},
 		{"limit: -1", "limit"},
 		{"start_from: soon", `start_from: "soon"`},
+		{"until: later", `until: "later" is not a time`},
 		{"timezone: Mars/Olympus", `timezone: there is no time zone "Mars/Olympus"`},
 		{"rebase: later", "rebase"},
 		{"duplicates: 2", "duplicates is a share"},

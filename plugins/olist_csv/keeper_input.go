@@ -77,7 +77,7 @@ func (k *keeper) save() {
 	defer k.mu.Unlock()
 	if now := time.Now(); !now.Before(k.nextLog) {
 		k.nextLog = now.Add(keepLogEvery)
-		k.log.Errorf("The position of the replay is not kept, and after a restart more will be sent again: %v", err)
+		k.log.With("file", k.path, "error", err).Error("The position of the replay is not kept, and after a restart more will be sent again")
 	}
 }
 

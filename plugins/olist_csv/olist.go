@@ -2,6 +2,7 @@
 package olistcsv
 
 import (
+	"sort"
 	"time"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
@@ -115,6 +116,12 @@ func (d *Dataset) merge(in replay.Injection) {
 
 // Len is how many events will be sent, those that are sent twice counted twice.
 func (d *Dataset) Len() int { return len(d.refs) }
+
+// Before is how many sendings are scheduled before a time of the files, which all come
+// before the others.
+func (d *Dataset) Before(until event.Time) int {
+	return sort.Search(len(d.refs), func(i int) bool { return d.refs[i].At >= until })
+}
 
 // Due is when the i-th sending is scheduled, in event time.
 func (d *Dataset) Due(i int) event.Time { return d.refs[i].At.Add(d.shift) }

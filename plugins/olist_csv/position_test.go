@@ -17,6 +17,8 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"pgregory.net/rapid"
+
+	"github.com/tidemark-streams/tidemark/plugins/internal/event"
 )
 
 // A position never passes what is not acknowledged, and reaches everything that is.
@@ -157,6 +159,51 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// Runs that end at one time after the other, each going on from the one before, send
+// together what one run does: before a time all that is due before it, and nothing else.
+func TestUntil(t *testing.T) {
+	fsys := paced(60, 1, func(i int) time.Duration { return time.Duration(i) * 7 * time.Second })
+	fsys[ItemsFile].Data = append(fsys[ItemsFile].Data, "o1,2,,,,-1,0\n"...)
+	for _, options := range []string{"", "duplicates: 0.3\ndisorder: 60s\nlate: 0.1\n", "rebase: now\n"} {
+		c := &clock{at: time.UnixMilli(1_900_000_000_000)}
+		whole := newInput(t, fsys, options, c)
+		all, _ := drain(t, whole)
+		conf := options + fmt.Sprintf("checkpoint: { path: %q, resume: true }\n", filepath.Join(t.TempDir(), "position.json"))
+		first := whole.data.refs[0].At
+		sent := 0
+		for _, after := range []time.Duration{0, time.Second, 70 * time.Second, 69 * time.Second, 200 * time.Second, 1000 * time.Hour} {
+			until := first.Add(event.Duration(after.Milliseconds()))
+			due := len(whole.data.Rejects)
+			for _, ref := range whole.data.refs {
+				if ref.At < until {
+					due++
+				}
+			}
+			in := newInput(t, fsys, conf+fmt.Sprintf("speed: 1000\nuntil: %q\n", until), c)
+			got, _ := drain(t, in)
+			before := sent
+			for _, m := range got {
+				if is, want := messageText(t, m), messageText(t, all[sent]); is != want {
+					t.Fatalf("message %d is\n%s\nwant\n%s", sent, is, want)
+				}
+				sent++
+			}
+			if want := max(due, before); sent != want {
+				t.Fatalf("%d were sent until %v, want %d", sent, until, want)
+			}
+			if a := in.summary.Account(); a.Done() != sent || a.Total != sent {
+				t.Errorf("the account until %v has %d of %d, want all %d", until, a.Done(), a.Total, sent)
+			}
+			if err := in.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if sent != len(all) {
+			t.Errorf("%d of %d were sent", sent, len(all))
+		}
+	}
+}
+
 func position(t testing.TB, path string) Position {
 	t.Helper()
 	p, found, err := readPosition(path)
@@ -211,7 +258,7 @@ func TestResumeChecksThePosition(t *testing.T) {
 		failure string
 	}{
 		"the same":                        {three, options + fmt.Sprintf(keep, true, "here"), 3, ""},
-		"another speed":                   {three, options + "speed: 10\nmax_gap: 1s\nbatch_size: 1\n" + fmt.Sprintf(keep, true, "here"), 3, ""},
+		"another speed":                   {three, options + "speed: 10\nmax_gap: 1s\nuntil: 2030-01-01\nbatch_size: 1\n" + fmt.Sprintf(keep, true, "here"), 3, ""},
 		"not resumed":                     {three, options + fmt.Sprintf(keep, false, "here"), 0, ""},
 		"other topics":                    {three, options + fmt.Sprintf(keep, true, "there"), 0, ""},
 		"no position":                     {three, options + fmt.Sprintf(strings.ReplaceAll(keep, "position", "none"), true, "here"), 0, ""},

@@ -16,8 +16,9 @@ import (
 
 // Account is what a replay has done so far.
 type Account struct {
-	// Total is how many messages the replay sends: events, injected duplicates and
-	// rejected rows, those of earlier runs among them. 0 until the files are read.
+	// Total is how many messages are sent when this run has come to its end: events,
+	// injected duplicates and rejected rows, those of earlier runs among them. 0 until
+	// the files are read.
 	Total int
 	// Tally is what the output has acknowledged in this run.
 	Tally
@@ -124,11 +125,11 @@ func (s *Summary) Account() Account {
 	return a
 }
 
-// begin starts a new account of a dataset that is sent from start on, which will take
-// that long.
-func (s *Summary) begin(d *Dataset, start Position, takes time.Duration) {
+// begin starts a new account of a dataset whose sendings are sent from start up to end,
+// which will take that long.
+func (s *Summary) begin(d *Dataset, start Position, end int, takes time.Duration) {
 	a := Account{
-		Total: start.Total, Tally: newTally(), Earlier: start.Tally.Clone(), Rejected: map[string]int{}, At: none, Takes: takes,
+		Total: max(start.Done, len(d.Rejects)+end), Tally: newTally(), Earlier: start.Tally.Clone(), Rejected: map[string]int{}, At: none, Takes: takes,
 	}
 	a.First, a.Last = d.Span()
 	for _, r := range d.Rejects {

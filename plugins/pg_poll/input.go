@@ -199,7 +199,7 @@ func (in *input) poll(ctx context.Context) (service.MessageBatch, error) {
 func (in *input) away(ctx context.Context, err error) error {
 	in.drop()
 	if in.outage.News() {
-		in.log.Warnf("Postgres does not answer the query, trying again until it does: %s", postgres.Describe(err))
+		in.log.With("error", postgres.Describe(err)).Warn("Postgres does not answer the query, trying again until it does")
 	}
 	in.outage.Pause(ctx)
 	return service.ErrNotConnected

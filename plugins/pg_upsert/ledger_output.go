@@ -42,8 +42,8 @@ func (w *writer) Begin(ctx context.Context, run host.TaskRun) error {
 		return w.ledgerError("begin", run, err)
 	}
 	if !known && run.CommittedSeq > 0 {
-		w.log.Warnf("Table %s knows nothing of task %d of %s, whose state covers %d emissions: the rows of windows that were closed by then do not come again. `tidemark replay` computes state and rows anew",
-			w.cfg.ledgerTable, run.Task, run.Stream, run.CommittedSeq)
+		w.log.With("table", w.cfg.ledgerTable, "stream", run.Stream, "task", run.Task, "generation", run.Generation, "seq", run.CommittedSeq).
+			Warn("The ledger knows nothing of a task that has state: rows of windows that were closed do not come again, `tidemark replay` computes state and rows anew")
 	}
 	for _, t := range w.plan.ours {
 		w.begun.add(w.begunKey(t, run), run.Generation)

@@ -22,8 +22,8 @@ const (
 // retrier tries again what passing trouble interrupted, for as long as it takes,
 // and says so at most every logEvery. It is shared by all writers of an output.
 type retrier struct {
-	warn  func(format string, args ...any)
-	info  func(format string, args ...any)
+	warn  func(message string, fields ...any)
+	info  func(message string, fields ...any)
 	now   func() time.Time
 	sleep func(context.Context, time.Duration) error
 	// refresh drops pooled connections: after a restart all of them are dead.
@@ -85,7 +85,7 @@ func (r *retrier) trouble(err error) {
 	}
 	if r.logged.IsZero() || now.Sub(r.logged) >= logEvery {
 		r.logged = now
-		r.warn("Postgres takes no rows, trying again until it does: %s", describe(err))
+		r.warn("Postgres takes no rows, trying again until it does", "error", describe(err))
 	}
 }
 
@@ -93,7 +93,7 @@ func (r *retrier) over() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.since.IsZero() {
-		r.info("Postgres takes rows again, after %s", r.now().Sub(r.since).Round(time.Millisecond))
+		r.info("Postgres takes rows again", "duration", r.now().Sub(r.since).Round(time.Millisecond))
 		r.since = time.Time{}
 	}
 }

@@ -14,7 +14,7 @@ import (
 func testRetrier() (r *retrier, lines *[]string, refreshed *int) {
 	now := time.Unix(0, 0)
 	lines, refreshed = new([]string), new(int)
-	say := func(format string, args ...any) { *lines = append(*lines, fmt.Sprintf(format, args...)) }
+	say := func(message string, fields ...any) { *lines = append(*lines, fmt.Sprint(message, fields)) }
 	return &retrier{
 		warn: say, info: say, refresh: func() { *refreshed++ },
 		now: func() time.Time { return now },

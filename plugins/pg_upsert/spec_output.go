@@ -171,6 +171,8 @@ The rows of a batch are written by one statement for each task, in one transacti
 
 The input commits its state only after the rows were acknowledged here. The ledger's ` + "`watermark`" + ` says how far a task's event time has come: null before its first record, ` + "`infinity`" + ` at the end of the input.
 
+Beside the ledger, in the table ` + "`tidemark_task_figures`" + ` of its schema, each task tells how it stands, at most once a second: its account, what it has stored, which partition holds its watermark, how long its last commit took. The live page shows them. They are no part of the guarantees: without the table, or when they cannot be stored, rows are written as ever, and the log says so every 30 s.
+
 **Other messages, ` + "`ledger: false`" + `: at least once.** Rows are upserted by ` + "`key`" + `. Within a batch the last message of a key wins; between batches in flight the order is open, so set ` + "`max_in_flight: 1`" + ` where it matters.
 
 ### Errors

@@ -50,8 +50,16 @@ func newWriter(cfg config, res *service.Resources) *writer {
 		w.streamName = cfg.table.String()
 	}
 	w.alive, w.stop = context.WithCancel(context.Background())
-	w.retry = &retrier{warn: w.log.Warnf, info: w.log.Infof, now: time.Now, sleep: sleep, refresh: w.refresh}
+	w.retry = &retrier{warn: w.warn, info: w.info, now: time.Now, sleep: sleep, refresh: w.refresh}
 	return w
+}
+
+func (w *writer) warn(message string, fields ...any) {
+	w.log.With("table", w.cfg.table).With(fields...).Warn(message)
+}
+
+func (w *writer) info(message string, fields ...any) {
+	w.log.With("table", w.cfg.table).With(fields...).Info(message)
 }
 
 // open makes the connections and checks the tables, once.
@@ -198,8 +206,8 @@ func (w *writer) putAway(ctx context.Context, batch service.MessageBatch, from o
 	if err != nil {
 		return told{fmt.Sprintf("dead letters to %s: %s", w.cfg.deadLetters, describe(err)), err}
 	}
-	w.log.Warnf("Postgres cannot take %d of the rows for %s, they are in %s; the first: %s",
-		len(refused), w.cfg.table, w.cfg.deadLetters, letters[0].detail)
+	w.warn("Postgres refuses rows, which are dead letters now", "stream", from.stream, "task", from.task,
+		"rows", len(refused), "dead_letters", w.cfg.deadLetters, "error", letters[0].detail)
 	return nil
 }
 

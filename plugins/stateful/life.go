@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/host"
 	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
@@ -22,7 +19,7 @@ import (
 // and drops everything that it had not committed.
 type life struct {
 	in    *input
-	log   *service.Logger
+	log   *host.TaskLog
 	task  int32
 	queue *queue
 	meter *meter.Task
@@ -39,7 +36,7 @@ type life struct {
 func newLife(in *input, number int, q *queue) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{
-		in: in, log: in.log, task: int32(number), queue: q, meter: in.stream.Begin(int32(number)),
+		in: in, log: host.NewTaskLog(in.log, int32(number)), task: int32(number), queue: q, meter: in.stream.Begin(int32(number)),
 		quit: make(chan struct{}), cancel: cancel, over: make(chan struct{}),
 	}
 	go l.live(ctx)
@@ -51,13 +48,14 @@ const quittingTime = 5 * time.Second
 
 // end ends the life. What takes too long is dropped: it was not acknowledged.
 func (l *life) end() {
+	l.log.Closing(host.ReasonStopped)
 	l.once.Do(func() { close(l.quit) })
 	timer := time.NewTimer(quittingTime)
 	defer timer.Stop()
 	select {
 	case <-l.over:
 	case <-timer.C:
-		l.log.Warnf("Task %d does not come to its end within %v: what it has not committed is dropped", l.task, quittingTime)
+		l.log.Lost("it did not close in time")
 		l.cancel()
 		<-l.over
 	}
@@ -65,12 +63,7 @@ func (l *life) end() {
 
 // ending tells whether the life was asked to end.
 func (l *life) ending() bool {
-	select {
-	case <-l.quit:
-		return true
-	default:
-		return false
-	}
+	return host.Closed(l.quit)
 }
 
 // live runs the task until its life is over.
@@ -78,7 +71,8 @@ func (l *life) live(ctx context.Context) {
 	defer close(l.over)
 	defer l.meter.End()
 	defer l.cancel()
-	finished, refused := host.Runs(ctx, l.log, l.task, l.run, l.quit)
+	finished, refused := host.Runs(ctx, l.log, l.run, l.quit)
+	l.log.Closed(reason(ctx, finished, refused))
 	if refused != nil {
 		l.in.fail(refused)
 		return
@@ -86,14 +80,26 @@ func (l *life) live(ctx context.Context) {
 	l.finished = finished
 }
 
-// run is one run of the task, which is told unless it is one of many attempts.
-func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
+// reason is why a life is over.
+func reason(ctx context.Context, finished bool, refused error) string {
+	switch {
+	case refused != nil:
+		return host.ReasonFailed
+	case finished:
+		return host.ReasonFinished
+	case ctx.Err() != nil:
+		return host.ReasonLost
+	}
+	return host.ReasonStopped
+}
+
+// run is one run of the task.
+func (l *life) run(ctx context.Context) (finished bool, err error) {
 	defer func() {
 		if err != nil && ctx.Err() == nil && !l.ending() && !host.Refused(err) {
 			l.in.stream.Restarted()
 		}
 	}()
-	began := time.Now()
 	cfg := &l.in.cfg
 	store, err := l.in.cache.OpenDurable(cfg.fs, cfg.dir(int(l.task)), cfg.identity())
 	if err != nil {
@@ -112,6 +118,7 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	if at.checkpoint != nil {
 		at.checkpoint.Lines = fit.Forget(at.checkpoint.Lines)
 	}
+	l.log.Restored(0)
 	// No run emits anything before its generation is known to last: two that had the same
 	// could not be told apart by a ledger.
 	at.marker.Generation++
@@ -127,13 +134,8 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if labels := slices.Concat(fit.Reset, fit.Dropped); tell && len(labels) > 0 {
-		l.log.Warnf("Task %d: the state of %s is dropped", l.task, strings.Join(labels, ", "))
-	}
-	if tell {
-		l.log.Infof("Task %d: generation %d goes on behind emission %d, restored in %v",
-			l.task, at.marker.Generation, at.marker.Seq, time.Since(began).Round(time.Millisecond))
-	}
+	l.log.Dropped(slices.Concat(fit.Reset, fit.Dropped))
+	l.log.Begun(at.marker.Generation, at.marker.Seq)
 	l.queue.attach(ctx, r, at.next())
 	finished, err = r.Run(ctx, nil, l.quit)
 	l.queue.detach()
@@ -182,6 +184,7 @@ func (l *life) resume(at *place, store *state.Local, tools *tools) (*host.Runner
 	run := host.TaskRun{Stream: cfg.name, Task: l.task, Generation: at.marker.Generation, CommittedSeq: at.marker.Seq}
 	r := host.NewRunner(run, cfg.opts, l.in.hub, feed{}, t, k, l.in.out)
 	l.meter.Run(at.marker.Generation, t.Accounts(), meter.Live{Ends: l.queue.reached, Known: l.queue.reached, Disk: store.DiskUsage})
+	r.Log(l.log)
 	r.Meter(l.in.stream, l.meter, store.Usage)
 	return r, nil
 }

@@ -63,7 +63,7 @@ func (r *receipt) answer(ctx context.Context, err error) {
 	r.once.Do(func() {
 		defer r.flight.add(-r.messages)
 		if failed := r.ack(ctx, err); failed != nil {
-			r.log.Warnf("Acknowledge %d messages, which may come again now: %v", r.messages, failed)
+			r.log.With("messages", r.messages, "error", failed).Warn("Messages cannot be acknowledged, and may come again")
 		}
 	})
 }

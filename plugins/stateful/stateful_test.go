@@ -366,7 +366,7 @@ func TestFullDisk(t *testing.T) {
 		w.broker.end()
 		s.wait()
 		wantEqual(t, w.db.counts(t), []string{"a@0=4", "b@0=4", "e@0=3"})
-		if !strings.Contains(s.log.String(), "starts again from its last commit: ") || w.broker.delivered != 11 {
+		if !strings.Contains(s.log.String(), "Task starts again from its last commit") || w.broker.delivered != 11 {
 			t.Errorf("%d deliveries\n%s", w.broker.delivered, s.log)
 		}
 	})

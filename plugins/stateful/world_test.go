@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -326,13 +327,11 @@ type logged struct {
 	all strings.Builder
 }
 
-func (l *logged) Printf(format string, v ...any) {
+func (l *logged) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintf(&l.all, format+"\n", v...)
+	return l.all.Write(line)
 }
-
-func (l *logged) Println(v ...any) { l.Printf("%s", fmt.Sprint(v...)) }
 
 func (l *logged) String() string {
 	l.mu.Lock()
@@ -380,9 +379,9 @@ func (w *world) start(config string) *stream {
 		})
 	}
 	b := env.NewStreamBuilder()
-	b.SetPrintLogger(s.log)
+	b.SetLogger(slog.New(slog.NewTextHandler(s.log, nil)))
 	text := "on_this_disk:\n  name: test\n  input: { broker: {} }\n  " + strings.ReplaceAll(strings.TrimSpace(config), "\n", "\n  ")
-	if err := errors.Join(err, b.AddInputYAML(text), b.SetLoggerYAML("level: INFO"), b.AddBatchConsumerFunc(
+	if err := errors.Join(err, b.AddInputYAML(text), b.AddBatchConsumerFunc(
 		func(_ context.Context, batch service.MessageBatch) error { return s.conn.write(w, batch) })); err != nil {
 		w.Fatalf("%s: %v", text, err)
 	}

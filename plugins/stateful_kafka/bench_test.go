@@ -3,6 +3,7 @@ package statefulkafka
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"math/rand/v2"
 	"os"
@@ -130,7 +131,7 @@ func shippedFunnel(b *testing.B) *input {
 		b.Fatal(err)
 	}
 	builder := env.NewStreamBuilder()
-	builder.SetPrintLogger(&logged{})
+	builder.SetLogger(slog.New(slog.DiscardHandler))
 	if err := builder.AddInputYAML(string(conf)); err != nil {
 		b.Fatal(err)
 	}

@@ -50,7 +50,7 @@ type cluster struct {
 // nothing else would tell that the brokers are away.
 func (c *cluster) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	if err != nil && c.found.Load() && !errors.Is(err, context.Canceled) && !errors.Is(err, kgo.ErrClientClosed) {
-		c.warn("Broker %s cannot be reached: %v", net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))), err)
+		c.warn("Broker cannot be reached", "broker", net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))), "error", err)
 	}
 }
 
@@ -189,11 +189,11 @@ func (c *cluster) describe(ctx context.Context) (map[string]topic, error) {
 func (c *cluster) close() { c.client.Close() }
 
 // warn logs at most one line in 30 seconds.
-func (c *cluster) warn(format string, args ...any) {
+func (c *cluster) warn(message string, fields ...any) {
 	now := time.Now().Unix()
 	last := c.warned.Load()
 	if now-last >= int64(host.LogEvery.Seconds()) && c.warned.CompareAndSwap(last, now) {
-		c.log.Warnf(format, args...)
+		c.log.With(fields...).Warn(message)
 	}
 }
 
@@ -231,7 +231,7 @@ func (c *cluster) confirmEnds(ctx context.Context) {
 			return
 		}
 		if err := c.askEnds(ctx); err != nil && ctx.Err() == nil {
-			c.warn("Kafka does not tell the ends of the topics: %v", err)
+			c.warn("Kafka does not tell the ends of the topics", "error", err)
 		}
 		select {
 		case <-time.After(confirmPause):

@@ -60,7 +60,7 @@ func (c *cluster) lookAtEnds(ctx context.Context) {
 			return
 		}
 		if err := c.askNewest(ctx); err != nil && ctx.Err() == nil {
-			c.log.Debugf("Kafka does not tell the newest records of the topics: %v", err)
+			c.log.With("error", err).Debug("Kafka does not tell the newest records of the topics")
 		}
 		select {
 		case <-time.After(lookPause):

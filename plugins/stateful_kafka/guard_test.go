@@ -153,7 +153,7 @@ func TestTopicDeletedMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if err := s.hub.Err(); err != nil || !strings.Contains(s.log.String(), "starts again from its last commit: ") ||
+		if err := s.hub.Err(); err != nil || !strings.Contains(s.log.String(), "Task starts again from its last commit") ||
 			!strings.Contains(s.log.String(), "items") {
 			t.Errorf("%v\n%s", err, s.log)
 		}

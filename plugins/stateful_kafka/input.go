@@ -72,7 +72,7 @@ func newInput(conf *service.ParsedConfig, res *service.Resources) (*input, error
 		return nil, err
 	}
 	in := &input{
-		cfg: cfg, conf: conf, log: res.Logger(), hub: host.HubOf(res), line: lineOf(res), cache: state.NewCache(cfg.cacheSize),
+		cfg: cfg, conf: conf, log: res.Logger().With("stream", cfg.group), hub: host.HubOf(res), line: lineOf(res), cache: state.NewCache(cfg.cacheSize),
 		ended: make(chan struct{}), closed: make(chan struct{}), gone: make(chan struct{}), out: make(chan host.Batch),
 	}
 	in.hub.Open()
@@ -165,10 +165,10 @@ func (in *input) join() (err error) {
 func (in *input) fail(err error) {
 	select {
 	case <-in.closed:
-		in.log.Warnf("After its end: %v", err)
+		in.log.With("error", err).Warn("The stream fails after its end")
 	default:
 		if in.line.over(in) {
-			in.log.Warnf("After another has taken its place: %v", err)
+			in.log.With("error", err).Warn("The stream fails after another has taken its place")
 			return
 		}
 		in.hub.Fail(err)
@@ -180,10 +180,10 @@ func (in *input) finish() {
 	s := host.Summary{Stream: in.cfg.group, Lines: in.tasks.accounts()}
 	for _, l := range s.Lines {
 		if !l.Counts.Balanced() {
-			in.log.Errorf("The account of %s for %s does not add up: %v", l.Operator, l.Topic, l.Counts)
+			in.log.With("operator", l.Operator, "topic", l.Topic, "counts", l.Counts).Error("The account does not add up")
 		}
 	}
-	in.log.Infof("Read %s to its end", s.Stream)
+	in.log.Info("Stream has read its input to the end")
 	in.hub.Finish(s)
 	close(in.ended)
 }
@@ -197,7 +197,7 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 	case <-in.ended:
 		return nil, nil, service.ErrEndOfInput
 	case <-in.hub.Failed():
-		in.log.Errorf("Stream stops: %v", in.hub.Err())
+		in.log.With("error", in.hub.Err()).Error("Stream stops")
 		return nil, nil, service.ErrEndOfInput
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()

@@ -104,4 +104,4 @@ func TestRebalancesLeaveNothing(t *testing.T) {
 }
 
 // begun counts the runs of a stream's tasks.
-func begun(s *stream) int { return strings.Count(s.log.String(), "goes on behind emission ") }
+func begun(s *stream) int { return strings.Count(s.log.String(), "Task is running") }

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/changelog"
@@ -28,7 +26,7 @@ type life struct {
 	in      *input
 	cluster *cluster
 	member  *group.Member
-	log     *service.Logger
+	log     *host.TaskLog
 	task    int32
 	meter   *meter.Task
 
@@ -45,7 +43,7 @@ type life struct {
 func newLife(in *input, c *cluster, m *group.Member, p int32) *life {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &life{
-		in: in, cluster: c, member: m, log: in.log, task: p, meter: in.stream.Begin(p),
+		in: in, cluster: c, member: m, log: host.NewTaskLog(in.log, p), task: p, meter: in.stream.Begin(p),
 		stop: make(chan struct{}), quit: make(chan struct{}), cancel: cancel, over: make(chan struct{}),
 	}
 	go l.live(ctx)
@@ -63,34 +61,28 @@ const (
 
 // end ends the life: closing one of stop and quit asks for it, and what takes longer
 // than the limit is dropped.
-func (l *life) end(ask chan struct{}, limit time.Duration) {
+func (l *life) end(ask chan struct{}, reason string, limit time.Duration) {
+	l.log.Closing(reason)
 	l.once.Do(func() { close(ask) })
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-l.over:
 	case <-timer.C:
-		l.log.Warnf("Task %d does not come to its end within %v: what it has not committed is dropped", l.task, limit)
-		l.drop()
+		l.drop("it did not close in time")
 	}
 }
 
 // drop ends the life at once.
-func (l *life) drop() {
+func (l *life) drop(why string) {
+	l.log.Lost(why)
 	l.cancel()
 	<-l.over
 }
 
 // ending tells whether the life was asked to end.
 func (l *life) ending() bool {
-	select {
-	case <-l.stop:
-		return true
-	case <-l.quit:
-		return true
-	default:
-		return false
-	}
+	return host.Closed(l.stop) || host.Closed(l.quit)
 }
 
 // live runs the task until its life is over.
@@ -98,7 +90,8 @@ func (l *life) live(ctx context.Context) {
 	defer close(l.over)
 	defer l.meter.End()
 	defer l.cancel()
-	finished, refused := host.Runs(ctx, l.log, l.task, l.run, l.stop, l.quit)
+	finished, refused := host.Runs(ctx, l.log, l.run, l.stop, l.quit)
+	l.log.Closed(l.reason(ctx, finished, refused))
 	if refused != nil {
 		l.in.fail(refused)
 		return
@@ -106,6 +99,21 @@ func (l *life) live(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.finished = finished
+}
+
+// reason is why a life is over.
+func (l *life) reason(ctx context.Context, finished bool, refused error) string {
+	switch {
+	case refused != nil:
+		return host.ReasonFailed
+	case finished:
+		return host.ReasonFinished
+	case ctx.Err() != nil:
+		return host.ReasonLost
+	case host.Closed(l.stop):
+		return host.ReasonRevoked
+	}
+	return host.ReasonStopped
 }
 
 // restoring is a context that ends when the life is asked to end, since until a run
@@ -123,8 +131,8 @@ func (l *life) restoring(ctx context.Context) (context.Context, context.CancelFu
 	return ctx, cancel
 }
 
-// run is one run of the task, which is told unless it is one of many attempts.
-func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
+// run is one run of the task.
+func (l *life) run(ctx context.Context) (finished bool, err error) {
 	defer func() { l.restarts(ctx, err) }()
 	opening, opened := l.restoring(ctx)
 	defer opened()
@@ -138,12 +146,13 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	defer func() { err = errors.Join(err, store.close(err)) }()
 	defer l.meter.Close() // it asks the store
 
-	began := time.Now()
 	var at *place
+	records := int64(0)
 	log, last, err := changelog.Open(opening, changelog.Config{
 		Brokers: l.in.cfg.brokers, Topic: changelog.Topic(l.in.cfg.group), Partition: l.task,
 		TransactionalID: l.transactionalID(), Local: store.Local, KgoOpts: l.cluster.options(),
-		Now: time.Now, Progress: l.progress(),
+		Now: time.Now, Progress: l.progress(&records),
+		Fenced: l.log.Fenced, Restored: func() { l.log.Restored(records) },
 		Begin: func(ctx context.Context, cl *kgo.Client, last *changelog.Marker) (err error) {
 			at, err = l.begin(ctx, cl, last, store.Local)
 			return err
@@ -166,13 +175,8 @@ func (l *life) run(ctx context.Context, tell bool) (finished bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if labels := slices.Concat(at.fit.Reset, at.fit.Dropped); tell && len(labels) > 0 {
-		l.log.Warnf("Task %d: with its next commit the state of %s is dropped", l.task, strings.Join(labels, ", "))
-	}
-	if tell {
-		l.log.Infof("Task %d: generation %d goes on behind emission %d, restored in %v",
-			l.task, log.Generation(), r.keeper.last.Seq, time.Since(began).Round(time.Millisecond))
-	}
+	l.log.Dropped(slices.Concat(at.fit.Reset, at.fit.Dropped))
+	l.log.Begun(log.Generation(), r.keeper.last.Seq)
 	opened()
 	finished, err = r.drive(ctx)
 	if errors.Is(err, host.ErrFenced) && r.keeper.newest(ctx) {
@@ -219,6 +223,7 @@ func (l *life) resume(at *place, log *changelog.Log, last *changelog.Marker, sto
 	}
 	run := host.TaskRun{Stream: cfg.group, Task: l.task, Generation: log.Generation(), CommittedSeq: k.last.Seq}
 	src.runner = host.NewRunner(run, cfg.opts, l.in.hub, src, t, k, l.in.out)
+	src.runner.Log(l.log)
 	return l.metered(&running{l, k, src, src.runner}, log.Generation()), nil
 }
 
@@ -257,14 +262,15 @@ func transactionalID(group string, task int32) string { return fmt.Sprintf("%s-%
 // progressEvery is the time between two log lines about a restore.
 const progressEvery = 5 * time.Second
 
-// progress logs how far a restore has come, if it takes long.
-func (l *life) progress() func(restored, total int64) {
+// progress notes how far a restore has come, and logs it if that takes long.
+func (l *life) progress(records *int64) func(restored, total int64) {
 	said := time.Now()
 	return func(restored, total int64) {
+		*records = restored
 		l.meter.Restore(restored, total)
 		if now := time.Now(); now.Sub(said) >= progressEvery {
 			said = now
-			l.log.Infof("Task %d restores its state: %d of %d changelog records", l.task, restored, total)
+			l.log.Restoring(restored, total)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (l *line) turn(ctx context.Context, in *input) error {
 		select {
 		case <-before.gone:
 		case <-timer.C:
-			in.log.Warnf("The stream before this one does not come to its end within %v: its tasks are taken from it", turnPatience)
+			in.log.With("duration", turnPatience).Warn("The stream before this one does not come to its end: its tasks are taken from it")
 			if i := before.instance.Load(); i != nil && before.cfg.stateDir == in.cfg.stateDir {
 				if heir := i.Pass(); heir != nil {
 					in.instance.Store(heir)

@@ -144,7 +144,7 @@ func TestRestart(t *testing.T) {
 // goesOn counts the tasks that went on behind an earlier run.
 func goesOn(s *stream) (n int) {
 	for line := range strings.Lines(s.log.String()) {
-		if strings.Contains(line, "goes on behind emission ") && !strings.Contains(line, "emission 0,") {
+		if strings.Contains(line, "Task began its generation") && !strings.Contains(line, " seq=0") {
 			n++
 		}
 	}

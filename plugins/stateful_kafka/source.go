@@ -134,7 +134,7 @@ func (s *source) poll(ctx context.Context) error {
 			case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
 				gone = fmt.Errorf("fetching %s/%d: %w", topic, p, err)
 			case !kerr.IsRetriable(err):
-				s.cluster.warn("Fetching %s/%d: %v", topic, p, err)
+				s.cluster.warn("Partition cannot be fetched", "topic", topic, "partition", p, "error", err)
 			}
 		})
 		if gone != nil {
@@ -254,8 +254,8 @@ func (x *part) skipDeleted(start int64, log *service.Logger) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if start > x.position {
-		log.Errorf("The records %d to %d of %s/%d were deleted before they were read: does the topic have retention.ms=-1?",
-			x.position, start-1, x.topic, x.partition)
+		log.With("topic", x.topic, "partition", x.partition, "offset", x.position, "records", start-x.position).
+			Error("Records were deleted before they were read: does the topic have retention.ms=-1?")
 		x.position = start
 	}
 }

@@ -54,21 +54,18 @@ func (ts *tasks) assigned(list []int32) {
 		}
 	}
 	ts.in.stream.Rebalanced(meter.Assigned)
-	ts.in.log.Infof("Tasks %v of consumer group %s are assigned to this process", list, ts.in.cfg.group)
 }
 
 // revoked ends the lives of tasks in peace. They are another's when it returns.
 func (ts *tasks) revoked(list []int32) {
 	ts.in.stream.Rebalanced(meter.Revoked)
-	ts.in.log.Infof("Tasks %v of consumer group %s go to another process", list, ts.in.cfg.group)
-	ts.each(list, func(l *life) { l.end(l.stop, closingTime) })
+	ts.each(list, func(l *life) { l.end(l.stop, host.ReasonRevoked, closingTime) })
 }
 
 // lost ends the lives of tasks that may be another's already.
 func (ts *tasks) lost(list []int32) {
 	ts.in.stream.Rebalanced(meter.Lost)
-	ts.in.log.Warnf("Tasks %v of consumer group %s are lost: this process was silent for too long", list, ts.in.cfg.group)
-	ts.each(list, (*life).drop)
+	ts.each(list, func(l *life) { l.drop("the membership of the consumer group is lost") })
 }
 
 // each does something to the lives of tasks, side by side, and forgets them.
@@ -132,7 +129,7 @@ func (ts *tasks) allEnded(ctx context.Context) bool {
 	committed, err := ts.member.Fetch(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			ts.cluster.warn("Kafka does not tell the offsets of consumer group %s: %v", ts.in.cfg.group, err)
+			ts.cluster.warn("Kafka does not tell the offsets of the consumer group", "error", err)
 		}
 		return false
 	}
@@ -197,7 +194,7 @@ func (ts *tasks) close() {
 	ts.closing = true
 	list := slices.Collect(maps.Keys(ts.lives))
 	ts.mu.Unlock()
-	ts.each(list, func(l *life) { l.end(l.quit, quittingTime) })
+	ts.each(list, func(l *life) { l.end(l.quit, host.ReasonStopped, quittingTime) })
 
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
@@ -207,7 +204,7 @@ func (ts *tasks) close() {
 		return
 	}
 	if err := ts.member.Leave(ctx); err != nil {
-		ts.in.log.Warnf("The other members of consumer group %s learn that this one has left when its session ends: %v", ts.in.cfg.group, err)
+		ts.in.log.With("error", err).Warn("The consumer group learns when the session ends that this member has left")
 	}
 }
 

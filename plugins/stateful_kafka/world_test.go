@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -141,13 +142,11 @@ type logged struct {
 	all strings.Builder
 }
 
-func (l *logged) Printf(format string, v ...any) {
+func (l *logged) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintf(&l.all, format+"\n", v...)
+	return l.all.Write(line)
 }
-
-func (l *logged) Println(v ...any) { l.Printf("%s", fmt.Sprint(v...)) }
 
 func (l *logged) String() string {
 	l.mu.Lock()
@@ -198,7 +197,7 @@ func (p *machine) start(text string, take taker) *stream {
 		w.Fatal(err)
 	}
 	b := env.NewStreamBuilder()
-	b.SetPrintLogger(s.log)
+	b.SetLogger(slog.New(slog.NewTextHandler(s.log, nil)))
 	if !strings.Contains(text, "consumer_group") {
 		text += "\nconsumer_group: test"
 	}
@@ -206,7 +205,7 @@ func (p *machine) start(text string, take taker) *stream {
 		text += "\nseed_brokers: [ localhost:9092 ]"
 	}
 	conf := "kafka_in_memory:\n  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")
-	if err := errors.Join(b.AddInputYAML(conf), b.SetLoggerYAML("level: INFO"), b.AddBatchConsumerFunc(s.consume)); err != nil {
+	if err := errors.Join(b.AddInputYAML(conf), b.AddBatchConsumerFunc(s.consume)); err != nil {
 		w.Fatalf("%s: %v", conf, err)
 	}
 	built, err := b.Build()

@@ -19,7 +19,7 @@ const (
 	stream            = "order_totals"
 	consumerGroup     = "tidemark-order-totals"
 	// readiness is what Tidemark logs when a task begins to read.
-	readiness = "restored in"
+	readiness = "Task is running"
 )
 
 // drains are runs of engines over one backlog.

@@ -55,7 +55,7 @@ func TestTakeoverFromAProcessFrozenInATransaction(t *testing.T) {
 	p.consume("b")
 	p.await("the other process has taken over", takenOver(p))
 	frozen.Signal(p, syscall.SIGCONT)
-	p.says(frozen, "are lost")
+	p.says(frozen, "Task is lost")
 	p.leaveAll()
 	p.expect("b")
 }

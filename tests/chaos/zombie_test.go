@@ -11,7 +11,7 @@ import (
 func TestZombieWakesWithKeysItsSuccessorHasNotWritten(t *testing.T) {
 	p := newPipeline(t, 1)
 	zombie := p.wakeZombie()
-	p.says(zombie, "are lost")
+	p.says(zombie, "Task is lost")
 	p.sleep(3 * time.Second) // it may try what it likes
 	p.leaveAll()
 	p.expect("b")

@@ -21,7 +21,7 @@ func TestConsole(t *testing.T) {
 	dir := dataset(t)
 	p := newPipeline(t, 3)
 	// As many lines as the tables and all logs take.
-	consumer := p.onTerminal(160, 220, "consume")
+	consumer := p.onTerminal(160, 900, "consume")
 	producer := p.start(produceArgs(dir, "--limit", fmt.Sprint(orders), "--speed", "100000", "--max-gap", "10ms")...)
 	consumer.await("tables", func() string {
 		if len(consumer.table("funnel")) == 0 {
@@ -65,7 +65,7 @@ func TestConsoleWithoutPostgres(t *testing.T) {
 	dir := dataset(t)
 	p := newPipeline(t, 3)
 	p.produce(dir, "--limit", fmt.Sprint(orders))
-	consumer := p.onTerminal(160, 220, "consume", "--no-postgres", "--stop-at-end")
+	consumer := p.onTerminal(160, 900, "consume", "--no-postgres", "--stop-at-end")
 	consumer.end()
 	consumer.restored()
 	if diff := consumer.differs(shown(wanted(t, dir, orders)), false); diff != "" {

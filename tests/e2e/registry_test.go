@@ -270,7 +270,7 @@ func TestRegistryAway(t *testing.T) {
 		t.Errorf("without a registry there are %d rows, %v", rows, err)
 	}
 	p.interrupt(consumer) // it can be stopped while it waits
-	if out := consumer.Output(); !strings.Contains(out, "The schema registry at "+r.URL()) {
+	if out := consumer.Output(); !mentions(out, "The schema registry gives no answer", "registry=", r.URL()) {
 		t.Error("the consumer does not say what it waits for")
 	}
 	consumer = p.start("consume")

@@ -75,7 +75,7 @@ func TestReloadByFile(t *testing.T) {
 	on("Replaced", func(s *streamer) {
 		undisturbed := s.untouched("payments")
 		s.saved("gmv", "# replaced\n"+gmv)
-		s.says("stream gmv runs anew", "gmv.yaml has changed")
+		s.says("stream runs anew: its file has changed", "stream=gmv", "gmv.yaml")
 		undisturbed()
 	})
 	on("WrittenInPlace", func(s *streamer) {
@@ -92,13 +92,13 @@ func TestReloadByFile(t *testing.T) {
 	})
 	on("BrokenYAML", func(s *streamer) {
 		s.nothing(func() { s.save("gmv", "input: [") })
-		s.says("stream gmv is left as it is", "gmv.yaml", "yaml")
+		s.says("stream is left as it is", "stream=gmv", "gmv.yaml", "yaml")
 	})
 	on("LintError", func(s *streamer) {
 		s.nothing(func() {
 			s.save("gmv", change(s, gmv, "size: 1m", "size: 1 minute", "task_key: false", "task_keys: false"))
 		})
-		s.says("stream gmv is left as it is", "has lint errors")
+		s.says("stream is left as it is", "stream=gmv", "has lint errors")
 		s.says("gmv.yaml(", `size: \"1 minute\" is not a duration`)
 		s.says("gmv.yaml(", "field task_keys not recognised")
 	})
@@ -106,7 +106,7 @@ func TestReloadByFile(t *testing.T) {
 	on("FailsAtConstruction", func(s *streamer) {
 		undisturbed := s.untouched("payments")
 		s.anew("gmv", 1, func() { s.save("gmv", change(s, gmv, "order_item.avsc", "no_such.avsc")) })
-		s.says("stream gmv runs as it did before", "gmv.yaml", "no_such.avsc")
+		s.says("stream runs as it did before", "stream=gmv", "gmv.yaml", "no_such.avsc")
 		s.asks(http.MethodGet, "/streams/gmv", "", http.StatusOK, "order_item.avsc")
 		s.saved("gmv", gmv)
 		undisturbed()
@@ -129,7 +129,7 @@ func TestReloadByFile(t *testing.T) {
 		if err := os.Remove(s.path("gmv")); err != nil {
 			s.Fatal(err)
 		}
-		s.says("stream gmv is removed", "gmv.yaml is gone")
+		s.says("stream is removed: its file is gone", "stream=gmv", "gmv.yaml")
 		if _, there := s.active()["gmv"]; there {
 			s.Error("it is there")
 		}

@@ -46,7 +46,7 @@ func TestWatchedFileIsReadAsAtTheStart(t *testing.T) {
 	s.awaitConfig(`root.mark = \"tide\"`)
 	s.save("plain", change(t, plain, "WORD:none", "NO_SUCH_WORD"))
 	s.says("plain.yaml(", "NO_SUCH_WORD")
-	s.says("stream plain is left as it is", "has lint errors")
+	s.says("stream is left as it is", "stream=plain", "has lint errors")
 	s.awaitConfig(`root.mark = \"tide\"`)
 	if err := os.MkdirAll(filepath.Join(s.dir, "sub"), 0o755); err != nil {
 		t.Fatal(err)

@@ -101,3 +101,28 @@ func TestSameSeedSameHours(t *testing.T) {
 		t.Error("the hours of a day do not follow from the seed alone")
 	}
 }
+
+// A shop that goes on has the days of four weeks before, on the same weekdays.
+func TestFollowing(t *testing.T) {
+	c := counts()
+	more := c.Following(30)
+	if len(more.Days) != 90 || more.Total() != c.Days[32]+c.Days[33]+sum(c.Days[32:60]) {
+		t.Errorf("%d days, %d orders: %v", len(more.Days), more.Total(), more.Days)
+	}
+	k, r := New(more, 1), rand.New(rand.NewPCG(1, 1))
+	for range 1000 {
+		if at := k.Draw(r); at.Before(c.Day(60)) || !at.Before(c.Day(90)) || at.Weekday() != time.Sunday && at.Hour() != 10 {
+			t.Fatal(at)
+		}
+	}
+	if c.Total() != sum(c.Days) || len(c.Days) != 60 {
+		t.Error("it changed the counts")
+	}
+}
+
+func sum(days []int) (n int) {
+	for _, d := range days {
+		n += d
+	}
+	return n
+}

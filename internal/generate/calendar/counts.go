@@ -31,6 +31,30 @@ func (c *Counts) Until(end time.Time) *Counts {
 	return &less
 }
 
+// cycle is after how many days the counts of Following come again: four weeks, so that
+// each has its weekday.
+const cycle = 28
+
+// Following returns the counts of as many days behind the last one, and none for those
+// before. Each day has the orders of the one four weeks before it.
+func (c *Counts) Following(days int) *Counts {
+	more := *c
+	more.Days = make([]int, len(c.Days), len(c.Days)+days)
+	last := c.Days[max(0, len(c.Days)-cycle):]
+	for i := range days {
+		more.Days = append(more.Days, last[i%len(last)])
+	}
+	return &more
+}
+
+// Total is the number of orders of all days.
+func (c *Counts) Total() (n int) {
+	for _, day := range c.Days {
+		n += day
+	}
+	return n
+}
+
 // Pool returns the orders by hour that were placed around a day on its weekday: in
 // its month, the one before and the one after, and in the months around those while
 // that makes few.

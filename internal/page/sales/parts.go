@@ -167,21 +167,19 @@ func timestamp(seconds int64) string { return time.Unix(seconds, 0).UTC().Format
 // seconds, by time. It also tells of each stream how long after its start a window
 // closes at most, in seconds.
 func (t table[P]) read(ctx context.Context, tx *sql.Tx, bin int64, from, to string) ([]part[P], map[string]int64, error) {
-	group, also := "1, 2", ""
+	start := fmt.Sprintf("date_bin('%d seconds', w.window_start, timestamptz '1970-01-01 00:00:00+00')", bin)
+	also := ""
 	if t.also != "" {
-		group, also = "1, 2, 4", t.also+", "
+		also = ", " + t.also
 	}
-	rows, err := tx.QueryContext(ctx, fmt.Sprintf(`
-	select extract(epoch from binned.t)::bigint, binned.*
-	from (
-		select
-			date_bin('%d seconds', w.window_start, timestamptz '1970-01-01 00:00:00+00') as t, w.stream,
-			ceil(extract(epoch from max(w.closes_at - w.window_start)))::bigint, %s%s
-		from %s as w %s
-		where w.window_start >= $1 and w.window_start < $2
-		group by %s
-	) as binned
-	order by 1`, bin, also, t.columns, t.name, t.join, group), from, to)
+	rows, err := tx.QueryContext(ctx, `
+	select
+		extract(epoch from `+start+`)::bigint as t, w.stream,
+		ceil(extract(epoch from max(w.closes_at - w.window_start)))::bigint`+also+", "+t.columns+`
+	from `+t.name+" as w "+t.join+`
+	where w.window_start >= $1 and w.window_start < $2
+	group by `+start+", w.stream"+also+`
+	order by t`, from, to)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", t.name, err)
 	}
@@ -192,9 +190,8 @@ func (t table[P]) read(ctx context.Context, tx *sql.Tx, bin int64, from, to stri
 	for rows.Next() {
 		var p part[P]
 		var stream string
-		var skipped sql.RawBytes
 		var closes int64
-		if err := rows.Scan(append([]any{&p.t, &skipped, name{&stream, texts}, &closes}, t.scan(&p.p, texts)...)...); err != nil {
+		if err := rows.Scan(append([]any{&p.t, name{&stream, texts}, &closes}, t.scan(&p.p, texts)...)...); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", t.name, err)
 		}
 		list = append(list, p)

@@ -178,14 +178,17 @@ func openSince(ctx context.Context, tx *sql.Tx, table string, closing map[string
 		return from, settled, nil
 	}
 	var earliest sql.NullTime
+	// In the order of the primary key, as the index on window_start would be searched to
+	// its end for a stream that has no windows.
 	err = tx.QueryRowContext(ctx, `
 	select min(w.window_start)
 	from unnest($1::text[], $2::integer[]) as of (stream, task)
 	cross join lateral (
-		select window_start from `+table+` as w
-		where w.stream = of.stream and w.task = of.task
-		order by window_start limit 1
-	) as w`, pq.Array(streams), pq.Array(tasks)).Scan(&earliest)
+		select w.stream, w.task, w.window_start from `+table+` as w
+		where (w.stream, w.task) >= (of.stream, of.task)
+		order by w.stream, w.task, w.window_start limit 1
+	) as w
+	where w.stream = of.stream and w.task = of.task`, pq.Array(streams), pq.Array(tasks)).Scan(&earliest)
 	if earliest.Valid {
 		from, settled = min(from, earliest.Time.Unix()), false
 	}

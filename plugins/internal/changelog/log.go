@@ -34,6 +34,9 @@ type Config struct {
 	// Progress is told after each batch how many offsets of how many were restored.
 	// May be nil.
 	Progress func(restored, total int64)
+	// Fenced is told when nobody else can commit any more, Restored when the local store is
+	// the state of the last commit. Each may be nil.
+	Fenced, Restored func()
 	// After is a generation that the log's has to be greater than: one that stands elsewhere,
 	// where the log that it came from is gone.
 	After int64
@@ -197,15 +200,23 @@ func (l *Log) open(ctx context.Context) (*Marker, error) {
 	if err := l.fence(ctx); err != nil {
 		return nil, fmt.Errorf("fence: %w", classify(err))
 	}
+	tell(l.cfg.Fenced)
 	last, generation, err := l.restore(ctx, reader)
 	if err != nil {
 		return nil, fmt.Errorf("restore: %w", err)
 	}
+	tell(l.cfg.Restored)
 	l.generation = max(generation, l.cfg.After) + 1
 	if err := l.begin(ctx, last); err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	return last, nil
+}
+
+func tell(f func()) {
+	if f != nil {
+		f()
+	}
 }
 
 func (l *Log) options(own ...kgo.Opt) []kgo.Opt {

@@ -27,7 +27,7 @@ const Protocol = "tidemark-cooperative"
 // The client's own AdjustCooperative does not do for 4: it looks at each topic by
 // itself, and may hand out one partition of a task whose others are still held.
 type balancer struct {
-	warn func(format string, args ...any)
+	warn func(message string, fields ...any)
 }
 
 func (balancer) ProtocolName() string { return Protocol }
@@ -91,7 +91,7 @@ func (b balancer) Balance(cb *kgo.ConsumerBalancer, counts map[string]int32) kgo
 		}
 	}
 	if idle > 0 && b.warn != nil {
-		b.warn("%d of the group's %d members read other topics than %v: they are given no tasks", idle, len(cb.Members()), topics)
+		b.warn("Members of the consumer group read other topics: they are given no tasks", "members", idle, "of", len(cb.Members()), "topics", topics)
 	}
 	plan := cb.NewPlan()
 	for p, m := range spread(shares, claims) {

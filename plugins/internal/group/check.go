@@ -25,7 +25,7 @@ func (m *Member) check() {
 		}
 		switch {
 		case err != nil:
-			m.warn("cannot see whether all tasks are assigned: %v", err)
+			m.warn("Kafka does not tell whether all tasks are assigned", "error", err)
 		case !settled:
 		case missing == 0:
 			return

@@ -54,7 +54,8 @@ type Config struct {
 	// lost. The member joins again by itself. It should not block.
 	Lost func(tasks []int32)
 	// Log is told of trouble with the membership that is worth a warning. May be nil.
-	Log func(format string, args ...any)
+	// Fields are names and values in turn.
+	Log func(message string, fields ...any)
 }
 
 // A Member is the membership of this process in a consumer group. Its methods may be
@@ -132,7 +133,9 @@ func (m *Member) poll() {
 		if m.ctx.Err() != nil || fetches.IsClientClosed() {
 			return
 		}
-		fetches.EachError(func(_ string, _ int32, err error) { m.warn("%v", m.explain(err)) })
+		fetches.EachError(func(_ string, _ int32, err error) {
+			m.warn("Membership in the consumer group is in trouble", "error", m.explain(err))
+		})
 	}
 }
 
@@ -143,9 +146,10 @@ func (m *Member) explain(err error) error {
 	return err
 }
 
-func (m *Member) warn(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); m.warned.due(text) {
-		m.cfg.Log("group %s: %s", m.cfg.Group, text)
+// warn logs what it has not logged lately.
+func (m *Member) warn(message string, fields ...any) {
+	if m.warned.due(fmt.Sprint(append([]any{message}, fields...)...)) {
+		m.cfg.Log(message, fields...)
 	}
 }
 
@@ -205,7 +209,7 @@ func (m *Member) lost(parts map[string][]int32) {
 	m.checked = false
 	m.mu.Unlock()
 	if tasks := m.gone(parts, m.cfg.Lost); len(tasks) > 0 {
-		m.warn("the membership was lost, and with it the tasks %v", tasks)
+		m.warn("Membership in the consumer group was lost, and with it tasks", "tasks", tasks)
 	}
 }
 
@@ -321,7 +325,7 @@ func (m *Member) Close() {
 		if m.cfg.InstanceID != "" {
 			_ = m.stop(ctx)
 		} else if err := m.goodbye(ctx); err != nil {
-			m.warn("%v", err)
+			m.warn("The consumer group learns when the session ends that this member has left", "error", err)
 		}
 	})
 }

@@ -210,7 +210,7 @@ func TestLostTasksComeBack(t *testing.T) {
 		if told := x.told(); len(told) != 1 || !strings.HasPrefix(told[0], "lost") {
 			t.Errorf("x was told %v", told)
 		}
-		if !strings.Contains(x.logged(), "the membership was lost") {
+		if !strings.Contains(x.logged(), "Membership in the consumer group was lost") {
 			t.Errorf("x logged %q", x.logged())
 		}
 		x.unplug(false)

@@ -88,10 +88,10 @@ func (w *world) joinSlow(name, instance string, slow time.Duration) *process {
 		Brokers: []string{"localhost:9092"}, Group: "g", Topics: []string{"a", "b"}, InstanceID: instance, SessionTimeout: session,
 		ClientOpts: w.opts(p),
 		Assigned:   p.assigned, Revoked: p.revoked, Lost: p.lostTasks,
-		Log: func(format string, args ...any) {
+		Log: func(message string, fields ...any) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.logs = append(p.logs, fmt.Sprintf(format, args...))
+			p.logs = append(p.logs, fmt.Sprint(message, fields))
 		},
 	})
 	if err != nil {

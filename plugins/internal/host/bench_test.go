@@ -8,6 +8,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/tidemark-streams/tidemark/plugins/internal/event"
+	"github.com/tidemark-streams/tidemark/plugins/internal/meter"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task"
 	"github.com/tidemark-streams/tidemark/plugins/internal/task/tasktest"
 )
@@ -96,4 +97,37 @@ func benchRunner(b *testing.B, echo bool) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*total), "ns/event")
+}
+
+// BenchmarkReport is what it costs a task to tell its figures, at most once a commit.
+func BenchmarkReport(b *testing.B) {
+	topics := []string{tasktest.ShopOrders, tasktest.ShopItems, tasktest.ShopPayments}
+	var sources []*task.Source
+	for _, topic := range topics {
+		sources = append(sources, &task.Source{Topic: topic})
+	}
+	var stages []task.Stage
+	for _, label := range []string{"decode", "dedup", "join", "funnel", "drop_off"} {
+		stages = append(stages, task.Stage{Label: label, Op: &counter{schema: event.NewSchema(label, "n"), echo: true}})
+	}
+	chain, _, err := task.NewChain(stages, tasktest.ShopShape)
+	if err != nil {
+		b.Fatal(err)
+	}
+	hub, run := newHub(service.MockResources()), TaskRun{Stream: "s", Generation: 1}
+	r := NewRunner(run, Options{BatchSize: 1024}, hub, &pieces{}, task.New(chain, sources, 0), nowhere{}, make(chan Batch))
+	for i, s := range sources {
+		r.Deliver(i, task.BatchOf(event.Row{Time: 1, Source: &event.Source{Topic: s.Topic}}), 1, false)
+	}
+	stream := meter.NewRegistry().Stream("s")
+	here := stream.Begin(0)
+	r.Meter(stream, here, nil)
+	r.receive()
+	r.step()
+	r.reports = startReports(b.Context(), hub, run, here.Disk)
+	defer r.reports.end(true)
+	b.ReportAllocs()
+	for b.Loop() {
+		r.report()
+	}
 }

@@ -90,7 +90,7 @@ func (r *Runner) advance(ctx context.Context, w event.Time) error {
 	telling, told := until(ctx, r.quit)
 	defer told()
 	if err := r.hub.Advance(telling, r.run, r.kept, w); err != nil {
-		if closed(r.quit) {
+		if Closed(r.quit) {
 			return errQuit // the next run tells them
 		}
 		return fmt.Errorf("tell the ledgers: %w", err)
@@ -104,13 +104,17 @@ func (r *Runner) advance(ctx context.Context, w event.Time) error {
 // changed meanwhile do no harm, as the next run emits all that are open.
 func (r *Runner) settle(ctx context.Context) error {
 	if r.over || len(r.pending)+r.unsaid() > 0 || !r.inflight.none() {
+		r.log.uncommitted(r.kept, r.watermark())
 		return nil
 	}
 	if ctx.Err() != nil { // what is no longer in flight may have been refused
 		return context.Cause(ctx)
 	}
-	_, err := r.keep(ctx)
-	return orCause(ctx, err)
+	if _, err := r.keep(ctx); err != nil {
+		return orCause(ctx, err)
+	}
+	r.log.committed(r.kept, r.watermark())
+	return nil
 }
 
 // end is the last step of a bounded run: commit, then close everything that is

@@ -42,6 +42,3 @@ func (o *Outage) Pause(ctx context.Context, until ...<-chan struct{}) {
 	case <-until[1]:
 	}
 }
-
-// Fresh tells whether nothing was tried again yet.
-func (o *Outage) Fresh() bool { return o.attempts == 0 }

@@ -83,7 +83,7 @@ func (p *reports) loop(ctx context.Context) {
 		case <-p.closing:
 		case <-ctx.Done():
 		}
-		last := closed(p.closing) // before it is looked what there is
+		last := Closed(p.closing) // before it is looked what there is
 		pause := reportEvery
 		if !p.store(ctx) {
 			pause = reportAgain

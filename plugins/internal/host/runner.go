@@ -106,6 +106,7 @@ type Runner struct {
 	hurry    bool                    // a commit is due once everything that was received is merged
 	gauge    gauge
 	reports  *reports // nil where nobody wants to know
+	log      *TaskLog // nil where nobody wants to know
 }
 
 // NewRunner makes the runner of one task, which goes on from where run and t stand.
@@ -142,16 +143,24 @@ func (r *Runner) Run(ctx context.Context, stop, quit <-chan struct{}) (finished 
 		return false, err
 	}
 	defer r.hub.End(r.run)
+	r.log.running(r.run.Generation, r.watermark())
 	r.measure()
 	if r.gauge.task != nil {
 		r.reports = startReports(ctx, r.hub, r.run, r.gauge.task.Disk)
 		defer func() { r.reports.end(err != nil) }()
 	}
 	finished, err = r.loop(ctx)
-	if errors.Is(err, errQuit) {
+	switch {
+	case errors.Is(err, errQuit):
 		return false, r.settle(ctx)
+	case err != nil:
+		return finished, orCause(ctx, err)
+	case finished:
+		r.log.finished(r.seq, r.watermark())
+	default:
+		r.log.committed(r.kept, r.watermark())
 	}
-	return finished, orCause(ctx, err)
+	return finished, nil
 }
 
 // begin tells the ledgers of the run. They may wait for their database; who has to end
@@ -218,7 +227,7 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 			}
 			sent = now
 		}
-		if closed(r.stop) {
+		if Closed(r.stop) {
 			if err := r.flush(ctx); err != nil {
 				return false, err
 			}
@@ -247,7 +256,8 @@ func (r *Runner) loop(ctx context.Context) (finished bool, err error) {
 // to stay in memory until then, at any speed.
 const mostUncommitted = 200_000
 
-func closed(c <-chan struct{}) bool {
+// Closed tells whether a channel is closed that nothing is sent to.
+func Closed(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true

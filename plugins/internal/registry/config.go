@@ -39,6 +39,7 @@ func Field(description string, more ...*service.ConfigField) *service.ConfigFiel
 			Description("URL of the registry; several of one registry are separated by commas. Empty for none. A user and password may stand in it.").
 			Example("http://localhost:8081").
 			Default("").
+			Secret().
 			LintRule(`root = if this != "" && !this.re_match("^\\s*https?://[^,\\s]+(\\s*,\\s*https?://[^,\\s]+)*\\s*$") { "a URL begins with http:// or https://; several are separated by commas" }`),
 		service.NewStringField(fieldUser).Description("User, for basic authentication.").Default("").Advanced(),
 		service.NewStringField(fieldPassword).Description("The user's password.").Default("").Secret().Advanced(),

@@ -87,7 +87,7 @@ func (r *Registry) report(err error) {
 	defer r.mu.Unlock()
 	if r.trouble.News() {
 		r.silent = true
-		r.log.Warnf("The schema registry at %s gives no answer that helps, and is asked again: what needs it waits, nothing is lost: %s", r.address, line(err.Error()))
+		r.log.With("registry", r.address, "error", line(err.Error())).Warn("The schema registry gives no answer that helps, and is asked again: what needs it waits, nothing is lost")
 	}
 }
 
@@ -96,7 +96,7 @@ func (r *Registry) answered() {
 	defer r.mu.Unlock()
 	if r.silent {
 		r.silent, r.trouble = false, host.Outage{}
-		r.log.Warnf("The schema registry at %s answers again", r.address)
+		r.log.With("registry", r.address).Info("The schema registry answers again")
 	}
 }
 

@@ -56,7 +56,7 @@ func numbers(text string) []string {
 }
 
 // differences names what is shown otherwise, and buckets that are left out.
-func (want points) differences(got points, buckets []int64, about span, bucket time.Duration) []string {
+func (p points) differences(got points, buckets []int64, about span, bucket time.Duration) []string {
 	var diff []string
 	for start := about.from.Unix(); start < about.to.Unix(); start += int64(bucket.Seconds()) {
 		if _, found := slices.BinarySearch(buckets, start); !found {
@@ -64,7 +64,7 @@ func (want points) differences(got points, buckets []int64, about span, bucket t
 		}
 	}
 	names := map[string]bool{}
-	for series := range want {
+	for series := range p {
 		names[series] = true
 	}
 	for series := range got {
@@ -72,15 +72,15 @@ func (want points) differences(got points, buckets []int64, about span, bucket t
 	}
 	for series := range names {
 		starts := map[int64]bool{}
-		for start := range want[series] {
+		for start := range p[series] {
 			starts[start] = true
 		}
 		for start := range got[series] {
 			starts[start] = true
 		}
 		for start := range starts {
-			if want[series][start] != got[series][start] {
-				diff = append(diff, fmt.Sprintf("%s at %s is %v, want %v", series, time.Unix(start, 0).UTC(), got[series][start], want[series][start]))
+			if p[series][start] != got[series][start] {
+				diff = append(diff, fmt.Sprintf("%s at %s is %v, want %v", series, time.Unix(start, 0).UTC(), got[series][start], p[series][start]))
 			}
 		}
 	}

@@ -17,18 +17,24 @@ type focused struct {
 	Seen       bool
 }
 
+// What a control looks like with the focus and without differs, in itself or in what its
+// label draws for it.
 const focus = `(() => {
 	const e = document.activeElement;
-	const style = getComputedStyle(e);
-	const label = e.getAttribute('aria-label') ?? e.labels?.[0]?.textContent ?? e.textContent;
 	const box = e.getBoundingClientRect();
-	const ring = s => (s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== 'none';
-	// A control that is drawn by its label shows its focus there.
-	const drawn = [e, ...(e.labels ?? [])].some(d => ring(getComputedStyle(d)) || [...d.children].some(c => ring(getComputedStyle(c))));
+	const parts = [e, ...(e.labels ?? [])].flatMap(d => [d, ...d.children]);
+	const look = () => parts.map(d => getComputedStyle(d)).map(s =>
+		[s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0 && s.outlineColor, s.boxShadow, s.borderColor, s.backgroundColor].join(' ')).join();
+	const visible = e.matches(':focus-visible') && box.bottom > 0 && box.top < innerHeight;
+	const focused = look();
+	e.blur();
+	const left = look();
+	e.focus({preventScroll: true});
+	const name = e.getAttribute('aria-label') ?? e.labels?.[0]?.textContent ?? e.textContent;
 	return {
 		Role: e.getAttribute('role') ?? (e.type === 'radio' ? 'radio' : e.tagName.toLowerCase()),
-		Name: label.trim().replace(/\s+/g, ' ').slice(0, 40),
-		Seen: e.matches(':focus-visible') && drawn && box.bottom > 0 && box.top < innerHeight,
+		Name: name.trim().replace(/\s+/g, ' ').slice(0, 40),
+		Seen: visible && focused !== left,
 	};
 })()`
 

@@ -125,7 +125,9 @@ func TestNothing(t *testing.T) {
 func TestLittle(t *testing.T) {
 	w := newWorld(t)
 	w.exampleOrders(12)
-	w.serve().looksRight(t)
+	s := w.serve()
+	s.looksRight(t)
+	t.Run("keyboard", func(t *testing.T) { s.of(t).worksByKeyboard(t) })
 }
 
 // exampleOrders fills the database with generated orders, without Kafka.

@@ -79,7 +79,6 @@ func TestPage(t *testing.T) {
 	t.Run("data time", func(t *testing.T) { s.of(t).tellsDataTime(t) })
 	t.Run("streams", func(t *testing.T) { s.of(t).showsTheStreams(t) })
 	t.Run("looks", func(t *testing.T) { s.of(t).looksRight(t) })
-	t.Run("keyboard", func(t *testing.T) { s.of(t).worksByKeyboard(t) })
 	kit.Start(t, p.command("consume", "--no-console"))
 	live := func(name string, part func(*server, *testing.T, func())) {
 		t.Run(name, func(t *testing.T) {

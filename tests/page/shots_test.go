@@ -60,9 +60,9 @@ func (s *server) shootAtWork(t *testing.T, dir string) {
 	v.Prefer("light")
 	v.Viewport(1280, 1280)
 	kit.Eventually(t, patience, func() (bool, string) {
-		pace := v.figures()["streams:tidemark-payments throughput"]
-		n, _ := strconv.ParseFloat(pace, 64)
-		return n > 100, pace
+		rows := v.figures()["streams:tidemark-payments rows"]
+		n, _ := strconv.Atoi(rows)
+		return n > 6000, rows
 	})
 	v.settle()
 	save(t, filepath.Join(dir, "streams.png"), v.Screenshot(false))

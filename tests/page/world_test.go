@@ -14,7 +14,7 @@ import (
 // say that something hangs, not how fast it ought to be.
 const (
 	patience  = 3 * time.Minute
-	attention = 20 * time.Second
+	attention = time.Minute
 )
 
 // world is what a page tells of: a database, and the Kafka that its streams read.

@@ -127,28 +127,31 @@ func (q query) within(first, newest int64) span {
 			wish = day
 		}
 	}
-	for _, b := range []int64{minute, hour, day} {
+	for _, b := range []int64{minute, hour} {
 		if b < wish {
 			continue
 		}
-		s := span{floor(first, b), floor(newest, b) + b, b}
-		switch q.name {
-		case allData:
-		case "":
-			s.from, s.to = max(s.from, floor(q.from.Unix(), b)), min(s.to, ceil(q.to.Unix(), b))
-			s.to = max(s.from, s.to) // before or after all data: nothing
-		default:
-			s.from = floor(s.to-long, b)
-		}
-		if (s.to-s.from)/b <= maxPoints {
-			return s
-		}
-		if b == day {
-			s.from = max(s.from, s.to-maxDays*day)
+		if s := q.inBuckets(b, first, newest, long); s.points() <= maxPoints {
 			return s
 		}
 	}
-	panic("unreachable: the day is the last bucket")
+	s := q.inBuckets(day, first, newest, long)
+	s.from = max(s.from, s.to-maxDays*day)
+	return s
+}
+
+// inBuckets is the time of the query in buckets of that length.
+func (q query) inBuckets(b, first, newest, long int64) span {
+	s := span{floor(first, b), floor(newest, b) + b, b}
+	switch q.name {
+	case allData:
+	case "":
+		s.from, s.to = max(s.from, floor(q.from.Unix(), b)), min(s.to, ceil(q.to.Unix(), b))
+		s.to = max(s.from, s.to) // before or after all data: nothing
+	default:
+		s.from = floor(s.to-long, b)
+	}
+	return s
 }
 
 func (s span) points() int { return int((s.to - s.from) / s.bucket) }

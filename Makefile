@@ -10,7 +10,7 @@ STREAMS := ./streams/...
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOTEST   := go test -race -shuffle=on -timeout=45m
-UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos)
+UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /tests/page)
 
 COMPOSE := docker compose -f compose/compose.yaml
 
@@ -110,8 +110,8 @@ test-unit: ## All but the end-to-end tests
 	$(SIMULATION)
 	$(MEMORY)
 
-test-integration: ## The end-to-end tests: real Kafka and Postgres
-	$(GOTEST) -v ./tests/e2e ./tests/chaos
+test-integration: ## The end-to-end tests: real Kafka, Postgres and Chromium
+	$(GOTEST) -v ./tests/e2e ./tests/chaos ./tests/page
 
 SEEDS ?= 20000
 FROM  ?= $$(date +%s)

@@ -147,11 +147,13 @@ select extract(epoch from date_bin($3::interval, window_start, 'epoch'))::bigint
 from payment_metrics where window_start >= $1 and window_start < $2 group by 1, 2`,
 }
 
-// forecast is the newest one, whatever the range.
+// forecast is the newest one, where its hours touch the range.
 const forecast = `
 select extract(epoch from target_hour)::bigint as bucket, forecast,
     lower_80 as "80 %", upper_80 as "80 % at most", lower_95 as "95 %", upper_95 as "95 % at most"
-from gmv_forecast where made_at = (select max(made_at) from gmv_forecast) and $1::timestamptz < $2::timestamptz and $3::interval = '1 hour'`
+from gmv_forecast
+where made_at = (select max(made_at) from gmv_forecast) and $3::interval = '1 hour'
+    and (select max(target_hour) + interval '1 hour' from gmv_forecast) > $1 and $1::timestamptz < $2::timestamptz`
 
 // points are the values of a chart by series and start of the bucket, without those that
 // are 0: a chart has no gaps.

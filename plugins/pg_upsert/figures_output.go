@@ -16,7 +16,7 @@ import (
 // silence says that figures are not stored, once in logEvery for the outputs of a stream
 // together: they share a database.
 type silence struct {
-	warn func(format string, args ...any)
+	tell func(why string)
 	now  func() time.Time
 
 	mu     sync.Mutex
@@ -26,7 +26,10 @@ type silence struct {
 type silenceResource struct{ streamID string }
 
 func silenceOf(res *service.Resources) *silence {
-	s, _ := res.GetOrSetGeneric(silenceResource{res.StreamID()}, &silence{warn: res.Logger().Warnf, now: time.Now})
+	log := res.Logger().With("table", figuresTable)
+	s, _ := res.GetOrSetGeneric(silenceResource{res.StreamID()}, &silence{now: time.Now, tell: func(why string) {
+		log.With("error", why).Warn("Figures of tasks are not stored, so the live page shows none, or old ones")
+	}})
 	return s.(*silence)
 }
 
@@ -35,7 +38,7 @@ func (s *silence) say(why string) {
 	defer s.mu.Unlock()
 	if now := s.now(); s.logged.IsZero() || now.Sub(s.logged) >= logEvery {
 		s.logged = now
-		s.warn("The table %s does not take the figures of tasks, so the live page shows none, or old ones: %s", figuresTable, why)
+		s.tell(why)
 	}
 }
 

@@ -2,7 +2,6 @@ package pgupsert
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -118,7 +117,7 @@ func TestWithoutFigures(t *testing.T) {
 		now := time.Unix(0, 0)
 		quiet := silenceOf(res)
 		quiet.now = func() time.Time { return now }
-		quiet.warn = func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+		quiet.tell = func(why string) { lines = append(lines, why) }
 		o := d.connected(res, windowFields)
 		d.connected(res, windowFields)
 		d.begin(o, run1)
@@ -141,7 +140,7 @@ func TestFiguresCannotBeStored(t *testing.T) {
 	d.exec(figuresTables)
 	res := service.MockResources()
 	var lines []string
-	silenceOf(res).warn = func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	silenceOf(res).tell = func(why string) { lines = append(lines, why) }
 	o := d.connected(res, windowFields)
 	d.begin(o, run1)
 	d.exec("drop table tidemark_task_figures")

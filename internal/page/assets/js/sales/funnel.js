@@ -15,6 +15,7 @@ export class Funnel {
   show({ funnel, range, bucket }) {
     const counts = [funnel.orders, funnel.with_items, funnel.with_payment];
     const lengths = counts.map((n) => funnel.orders > 0 ? `${100 * n / funnel.orders}%` : "0%");
+    document.querySelector(".funnel").toggleAttribute("data-filled", funnel.orders > 0);
     this.fills.forEach((fill, i) => { fill.style.width = lengths[i]; });
     // The rates of the server are of all orders; these are of the step before.
     ["items", "payment"].forEach((step, i) => {

@@ -173,10 +173,13 @@ func (p *pipeline) leave(c *consumer) {
 	p.succeeds(c.Process)
 }
 
-// ask asks a consumer to end. One that has hardly begun would just be killed by it.
+// ask asks a consumer to end. One that has hardly begun would just be killed by it: it
+// listens once all streams are made, right after it has logged so.
 func (p *pipeline) ask(c *consumer) {
 	p.Helper()
 	p.says(c, "Input type stateful_kafka is now active")
+	p.says(c, "in streams mode, use CTRL+C to close")
+	p.sleep(tick)
 	c.gone = true
 	c.Signal(p, syscall.SIGTERM)
 }

@@ -48,12 +48,21 @@ func kafkaWaitFlag() ucli.Flag {
 	return &ucli.DurationFlag{Name: waitName, Value: 30 * time.Second, Usage: "how long to wait for a Kafka that does not answer yet"}
 }
 
-// openKafka connects to Kafka, trying again for as long as ctx lasts. Report is
-// told of each failed attempt in one line.
-func openKafka(ctx context.Context, brokers []string, report func(line string)) (*kgo.Client, error) {
+// kafkaClient is a client of brokers, which connects when it is first used.
+func kafkaClient(brokers []string) (*kgo.Client, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.ClientID("tidemark"), kgo.DisableClientMetrics())
 	if err != nil {
 		return nil, fmt.Errorf("brokers %s: %w", strings.Join(brokers, ","), err)
+	}
+	return client, nil
+}
+
+// openKafka connects to Kafka, trying again for as long as ctx lasts. Report is
+// told of each failed attempt in one line.
+func openKafka(ctx context.Context, brokers []string, report func(line string)) (*kgo.Client, error) {
+	client, err := kafkaClient(brokers)
+	if err != nil {
+		return nil, err
 	}
 	for wait := firstKafkaWait; ; wait = min(2*wait, longestKafkaWait) {
 		ask, done := context.WithTimeout(ctx, kafkaAskTimeout)

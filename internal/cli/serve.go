@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/twmb/franz-go/pkg/kgo"
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/tidemark-streams/tidemark/internal/page"
@@ -114,9 +113,9 @@ func streamsSource(o pageOptions, db *pg.Reader) (_ page.Source, end func(), err
 	if err != nil {
 		return nil, nil, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(o.Brokers...), kgo.ClientID("tidemark"), kgo.DisableClientMetrics())
+	client, err := kafkaClient(o.Brokers)
 	if err != nil {
-		return nil, nil, fmt.Errorf("brokers %s: %w", strings.Join(o.Brokers, ","), err)
+		return nil, nil, err
 	}
 	return streams.New(db, client, groups), client.Close, nil
 }

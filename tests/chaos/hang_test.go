@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"syscall"
 	"testing"
 	"time"
 )
@@ -15,8 +16,8 @@ func TestKilledWhilePostgresHangs(t *testing.T) {
 	p.expect("a")
 }
 
-// killWhilePostgresHangs says whether anything of the items was committed meanwhile. The
-// writes that hang go on when the process is dead and then has been called.
+// killWhilePostgresHangs says whether anything was committed meanwhile. The writes that
+// hang go on when the process is dead and then has been called.
 func (p *pipeline) killWhilePostgresHangs(then func(*pipeline)) (committed bool) {
 	p.Helper()
 	// A commit or two would have to come in this time.
@@ -24,13 +25,15 @@ func (p *pipeline) killWhilePostgresHangs(then func(*pipeline)) (committed bool)
 	c := p.consume("a")
 	p.awaitBegun(int64(len(groups)))
 	release := p.hang(resultTables...)
-	// Few enough that the outputs take them all before they are stuck.
+	// Few enough that the outputs take them all before they are stuck, and at once: what
+	// comes in many portions leaves in as many batches, until nobody takes the next and
+	// no commit is tried.
+	c.Signal(p, syscall.SIGSTOP)
 	p.produceAtOnce(100)
+	c.Signal(p, syscall.SIGCONT)
 	p.awaitHanging(3)
 	for begun := time.Now(); !committed && time.Since(begun) < wait; p.sleep(tick) {
-		for _, o := range p.committed("tidemark-gmv").Sorted() {
-			committed = committed || o.At > 0
-		}
+		committed = p.standing().after(standing{committed: make([]int64, len(groups))})
 	}
 	p.kill(c)
 	then(p)

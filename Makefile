@@ -9,8 +9,12 @@ BIN     := bin/tidemark
 STREAMS := ./streams/...
 
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-GOTEST   := go test -race -shuffle=on -timeout=45m
-UNIT     := $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /tests/page -e /tests/grafana -e /tests/stack)
+GOTEST   := go test -shuffle=on -timeout=45m
+# These drive processes, in which the race detector of a test sees nothing.
+DRIVERS  := ./tests/chaos ./tests/e2e ./tests/grafana ./tests/page ./tests/stack
+# The longest first: others pass beside it.
+LONGEST  := ./plugins/stateful_kafka
+UNIT     := $(LONGEST) $$(go list ./... | grep -v$(patsubst .%, -e %$$,$(DRIVERS) $(LONGEST)))
 
 COMPOSE := docker compose --file compose/compose.yaml
 # What runs beside Tidemark; the containers that prepare it come with these.
@@ -128,30 +132,27 @@ reset: clean-checkpoints clean ## clean-checkpoints and clean
 SIMULATION := go test -timeout=30m -run 'TestSimulation$$' ./plugins/stateful_kafka -sim.seeds=3000
 MEMORY     := go test -run TestMemory ./plugins/fan_out
 
-# The end-to-end tests wait more than they work, and share servers within a process: half
-# of them in each of two, beside all other packages.
+# The end-to-end tests wait more than they work, and share servers within a process: they
+# run in lanes beside the others.
 test: ## All tests that this machine can run
-	@$(MAKE) --no-print-directory --jobs=3 test-first-half test-second-half test-others
-	$(SIMULATION)
-	$(MEMORY)
+	@$(MAKE) --no-print-directory --jobs=4 test-first-half test-second-half test-others test-unit
 
 test-first-half:
-	$(GOTEST) -run '^Test[A-N]' ./tests/e2e
+	$(GOTEST) -run '^Test[A-O]' ./tests/e2e
 
 test-second-half:
-	$(GOTEST) -skip '^Test[A-N]' ./tests/e2e
+	$(GOTEST) -skip '^Test[A-O]' ./tests/e2e
 
-# The longest first: others pass beside them.
 test-others:
-	$(GOTEST) ./tests/chaos ./plugins/stateful_kafka $$(go list ./... | grep -v -e /tests/e2e -e /tests/chaos -e /plugins/stateful_kafka)
+	$(GOTEST) -p 1 $(filter-out ./tests/e2e,$(DRIVERS))
 
 test-unit: ## All but the end-to-end tests
-	$(GOTEST) $(UNIT)
+	$(GOTEST) -race $(UNIT)
 	$(SIMULATION)
 	$(MEMORY)
 
 test-integration: ## The end-to-end tests: real Kafka, Postgres, Chromium, Prometheus
-	$(GOTEST) -v ./tests/e2e ./tests/chaos ./tests/page ./tests/grafana ./tests/stack
+	$(GOTEST) -v $(DRIVERS)
 
 SEEDS ?= 20000
 FROM  ?= $$(date +%s)

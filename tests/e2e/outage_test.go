@@ -43,6 +43,7 @@ func TestOutagesInMidRun(t *testing.T) {
 
 // A bounded run ends with the right rows though a server went away in the middle.
 func TestOutageOfABoundedRun(t *testing.T) {
+	const orders = 2500
 	dir := dataset(t)
 	for name, away := range map[string]func(*pipeline){
 		"kafka":    func(p *pipeline) { p.kafka.Outage(t, outage(t)) },
@@ -51,7 +52,7 @@ func TestOutageOfABoundedRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newPipeline(t, 3)
 			p.env = append(p.env, "TIDEMARK_BATCH_SIZE=1") // slow enough to be caught in the middle
-			p.produce(dir)
+			p.produce(dir, "--limit", fmt.Sprint(orders))
 			consumer := p.start("consume", "--stop-at-end")
 			p.await(1, "select count(*) from gmv_windows")
 			if !consumer.Running() {
@@ -59,7 +60,7 @@ func TestOutageOfABoundedRun(t *testing.T) {
 			}
 			away(p)
 			p.succeeds(consumer)
-			p.expect(wanted(t, dir, 0))
+			p.expect(wanted(t, dir, orders))
 		})
 	}
 }

@@ -83,8 +83,7 @@ func TestLogsAreBounded(t *testing.T) {
 	}
 }
 
-// A reader can follow each task through a kill with a lost disk, through a rebalance and
-// through a reload.
+// A reader can follow each task through a kill with a lost disk and through rebalances.
 func TestLogsOfLives(t *testing.T) {
 	p := jsonLog(t, 3)
 	folder := kit.StreamFolder(t, "gmv")

@@ -30,14 +30,15 @@ func (v *view) answer(ctx context.Context, q query) (*Snapshot, error) {
 	from, to := time.Unix(s.from, 0).UTC(), time.Unix(s.to, 0).UTC()
 	snapshot.Range.From, snapshot.Range.To = &from, &to
 	snapshot.Bucket = bucketName(s.bucket)
+	funnel, gmv, dropOff, payments := r.funnel.parts, r.gmv.parts, r.dropOff.parts, r.payments.parts
 	if s.bucket == minute {
-		if err := v.minutes(ctx, snapshot, s); err != nil {
+		m := v.minutes
+		if err := m.read(ctx, v.tx, s, newest.Unix()); err != nil {
 			return nil, err
 		}
-	} else {
-		v.compute(snapshot, s, between(r.funnel.parts, s.from, s.to), between(r.gmv.parts, s.from, s.to),
-			between(r.dropOff.parts, s.from, s.to), between(r.payments.parts, s.from, s.to))
+		funnel, gmv, dropOff, payments = m.funnel.parts, m.gmv.parts, m.dropOff.parts, m.payments.parts
 	}
+	v.compute(snapshot, s, between(funnel, s.from, s.to), between(gmv, s.from, s.to), between(dropOff, s.from, s.to), between(payments, s.from, s.to))
 	var err error
 	snapshot.DropOff.AlertsInRange, err = alertsWithin(ctx, v.tx, s)
 	return snapshot, err
@@ -57,29 +58,6 @@ func (r *rollup) extent() (first, end, newest time.Time) {
 		}
 	}
 	return first, end, newest
-}
-
-// minutes reads a short span from the tables.
-func (v *view) minutes(ctx context.Context, snapshot *Snapshot, s span) error {
-	from, to := timestamp(s.from), timestamp(s.to)
-	funnel, _, err := funnelTable.read(ctx, v.tx, minute, from, to)
-	if err != nil {
-		return err
-	}
-	gmv, _, err := gmvTable.read(ctx, v.tx, minute, from, to)
-	if err != nil {
-		return err
-	}
-	dropOff, _, err := dropOffTable.read(ctx, v.tx, hour, from, to)
-	if err != nil {
-		return err
-	}
-	payments, _, err := paymentTable.read(ctx, v.tx, minute, from, to)
-	if err != nil {
-		return err
-	}
-	v.compute(snapshot, s, funnel, gmv, dropOff, payments)
-	return nil
 }
 
 func (v *view) compute(
@@ -143,7 +121,7 @@ func sumDropOff(s span, starts []int64, parts []part[dropOffPart]) DropOff {
 		// Windows are of an hour. One that began before the span is not in it.
 		s = span{ceil(s.from, hour), ceil(s.to, hour), hour}
 		if len(parts) > 0 {
-			s.from = min(s.from, parts[0].t)
+			s.from = min(s.from, floor(parts[0].t, hour))
 		}
 		d.T = s.starts()
 	}

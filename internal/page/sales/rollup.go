@@ -3,6 +3,7 @@ package sales
 import (
 	"context"
 	"database/sql"
+	"math"
 	"slices"
 	"time"
 
@@ -38,6 +39,7 @@ type rollup struct {
 type hours[P any] struct {
 	bounds  bounds
 	parts   []part[P]
+	anew    int64            // the refresh has read windows from this start on
 	closing map[string]int64 // of each stream: how long after its start a window closes at most, in seconds
 }
 
@@ -126,6 +128,7 @@ func firstError(steps ...func() error) error {
 }
 
 func loadHours[P any](ctx context.Context, tx *sql.Tx, t table[P], h *hours[P]) (err error) {
+	h.anew = math.MinInt64
 	h.parts, h.closing, err = t.read(ctx, tx, hour, always, never)
 	return err
 }
@@ -135,7 +138,7 @@ func nextHours[P any](ctx context.Context, tx *sql.Tx, t table[P], next *hours[P
 	if next.bounds.any != before.bounds.any || !next.bounds.first.Equal(before.bounds.first) {
 		return false, nil // rows are gone, or are there for the first time
 	}
-	next.parts, next.closing = before.parts, before.closing
+	next.parts, next.anew, next.closing = before.parts, infinite, before.closing
 	from, settled, err := openSince(ctx, tx, t.name, before.closing, was)
 	if err != nil || settled {
 		return true, err
@@ -152,7 +155,7 @@ func nextHours[P any](ctx context.Context, tx *sql.Tx, t table[P], next *hours[P
 			next.closing = with(next.closing, stream, seconds)
 		}
 	}
-	next.parts = slices.Concat(before.parts[:search(before.parts, from)], parts)
+	next.parts, next.anew = slices.Concat(before.parts[:search(before.parts, from)], parts), from
 	return true, nil
 }
 

@@ -20,15 +20,17 @@ const (
 )
 
 // Sales is the source of the analyst's view. Hours are kept in memory, minutes are read
-// when they are asked for; all queries of the same second are answered as of one moment.
+// when they are asked for and kept until others are; all queries of the same second are
+// answered as of one moment.
 type Sales struct {
 	db    *pg.Reader
 	age   time.Duration
 	share time.Duration
 
-	lock chan struct{} // holds a token while nobody is at work; guards the rest
-	past *rollup
-	view *view
+	lock    chan struct{} // holds a token while nobody is at work; guards the rest
+	past    *rollup
+	minutes minutes // as of past, or outdated where they say so
+	view    *view
 }
 
 // New makes one that reads from db.
@@ -44,6 +46,7 @@ type view struct {
 	end      context.CancelFunc // of the transaction
 	at       time.Time
 	rollup   *rollup
+	minutes  *minutes
 	serves   time.Duration
 	alerts   []Alert
 	open     int64 // alerts
@@ -133,7 +136,8 @@ func (s *Sales) look(ctx context.Context) (_ *view, err error) {
 	if v.forecast, err = newestForecast(ctx, v.tx); err != nil {
 		return nil, err
 	}
-	s.past, v.serves = v.rollup, s.age
+	s.past, v.serves, v.minutes = v.rollup, s.age, &s.minutes
+	s.minutes.outdated(v.rollup)
 	if !all { // which is seldom
 		v.serves = max(s.age, min(oldestView, s.share*time.Since(v.at)))
 	}

@@ -17,6 +17,7 @@ import (
 // place is where a run begins.
 type place struct {
 	offsets    map[string]int64 // of the next record, by topic
+	begun      bool             // a generation has begun before
 	checkpoint *task.Checkpoint // of the last commit; nil where there was none
 	ordered    bool             // it is the order to replay
 	fit        *task.Fit        // of the state and the operators
@@ -39,7 +40,7 @@ func (l *life) begin(ctx context.Context, cl *kgo.Client, last *changelog.Marker
 	if at.fit, err = l.fits(local); err != nil {
 		return nil, err
 	}
-	return at, l.offsets(at.offsets, noteNone)(ctx, cl)
+	return at, l.offsets(at.offsets, noteOurs)(ctx, cl)
 }
 
 // fits makes sure that the state is of the operators that there are.
@@ -80,7 +81,7 @@ func (l *life) replaced(topic string) error {
 // place finds where the last commit stands; topics that it does not know are read
 // from their start, or where a replay from a time needs them.
 func (l *life) place(ctx context.Context, last *changelog.Marker) (*place, error) {
-	at := &place{offsets: map[string]int64{}}
+	at := &place{offsets: map[string]int64{}, begun: last != nil}
 	if last != nil && len(last.Checkpoint) > 0 {
 		c, err := task.ReadCheckpoint(last.Checkpoint)
 		if err != nil {
@@ -127,6 +128,10 @@ func (l *life) starts(ctx context.Context, c *task.Checkpoint) (kadm.ListedOffse
 // agree makes sure that the offsets of the consumer group are those of the state:
 // every commit writes both at once, so others were set from outside, or the state
 // is gone. Offsets that are missing have expired, and say nothing.
+//
+// A broker that stops just after it has confirmed a commit may carry out a part of it
+// only. Then the group's offsets are of another commit of ours, and the state stands: it
+// says by itself what it has counted, and the next commit writes both again.
 func (l *life) agree(ctx context.Context, at *place) error {
 	committed, err := l.member.Fetch(ctx)
 	if err != nil {
@@ -139,6 +144,8 @@ func (l *life) agree(ctx context.Context, at *place) error {
 		case !ok || c.At == have:
 		case at.checkpoint == nil && c.At < have: // the start of the topic has moved on
 		case at.ordered: // of a replay that has just begun
+		case at.begun && isOurs(c.Metadata):
+			l.log.Torn(topic, c.At, have)
 		case at.checkpoint == nil:
 			return host.Refuse("consumer group %s stands at offset %d of %s/%d, but its changelog %s has no state: `%s` computes state and rows from the start",
 				l.in.cfg.group, c.At, topic, l.task, changelog.Topic(l.in.cfg.group), l.replay())

@@ -116,6 +116,56 @@ func TestGuards(t *testing.T) {
 	}
 }
 
+// TestTornCommit: a broker that stops just after it has confirmed a commit may carry out
+// a part of it only. The group's offsets are of another commit then, and the state stands.
+func TestTornCommit(t *testing.T) {
+	records := shoppers(35, 3)
+	want := undisturbed(t, records)
+	for name, to := range map[string]func(at int64) int64{
+		"only of the state":   func(at int64) int64 { return at / 2 },
+		"only of the offsets": func(at int64) int64 { return at + 7 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.db = newDatabase()
+				w.opts = small
+				w.produce(records...)
+				s := w.start(endless, slowly(50*time.Millisecond))
+				time.Sleep(3 * time.Second)
+				healthy(t, s.stop())
+				time.Sleep(forget)
+				admin := kadm.NewClient(w.client)
+				torn, err := admin.FetchOffsets(w.Context(), "test")
+				if err != nil {
+					t.Fatal(err)
+				}
+				offsets := kadm.Offsets{}
+				torn.Each(func(o kadm.OffsetResponse) {
+					if o.Metadata != noteOurs || o.At == 0 {
+						t.Fatalf("offset %d of %s/%d has the note %q", o.At, o.Topic, o.Partition, o.Metadata)
+					}
+					if o.Partition == 1 {
+						o.At = to(o.At)
+						offsets.Add(o.Offset)
+					}
+				})
+				moved, err := admin.CommitOffsets(w.Context(), "test", offsets)
+				if err := errors.Join(err, moved.Error()); err != nil {
+					t.Fatal(err)
+				}
+				s = w.start(funnel, nil).wait()
+				if goesOn(s) == 0 {
+					t.Error("it begins anew")
+				}
+				if !strings.Contains(s.log.String(), "carried out only a part of a commit") {
+					t.Errorf("the log does not say so\n%s", s.log)
+				}
+				w.outcome(s).want(t, want)
+			}, shopTopics)
+		})
+	}
+}
+
 // TestMorePartitionsMeanwhile: the same is found out while the stream runs.
 func TestMorePartitionsMeanwhile(t *testing.T) {
 	for name, topics := range map[string][]string{"all": {"orders", "items", "payments"}, "one": {"items"}} {

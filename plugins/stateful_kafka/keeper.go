@@ -36,7 +36,7 @@ func (k *keeper) Commit(ctx context.Context, seq int64, checkpoint []byte) error
 		at[s.Topic] = s.Next()
 	}
 	if err := k.transact(ctx, func() error {
-		return k.log.Commit(ctx, k.store.Changes(), m, k.life.offsets(at, noteNone))
+		return k.log.Commit(ctx, k.store.Changes(), m, k.life.offsets(at, noteOurs))
 	}); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (k *keeper) Ended(ctx context.Context) error {
 
 // newest tells whether nobody has fenced this run of the task.
 func (k *keeper) newest(ctx context.Context) bool {
-	return k.again(ctx, noteNone) == nil
+	return k.again(ctx, noteOurs) == nil
 }
 
 // again commits what was committed last, with another note.
@@ -68,11 +68,14 @@ func (k *keeper) again(ctx context.Context, note string) error {
 	return k.transact(ctx, func() error { return k.log.Commit(ctx, nil, k.last, k.life.offsets(k.at, note)) })
 }
 
-// What the group's committed offsets say beside the number.
+// What the group's committed offsets say beside the number: that a task has committed
+// them, and no tool from outside.
 const (
-	noteNone  = ""
-	noteEnded = "ended" // a bounded run has emitted everything before the offset as final
+	noteOurs  = "tidemark"
+	noteEnded = "ended" // and a bounded run has emitted everything before the offset as final
 )
+
+func isOurs(note string) bool { return note == noteOurs || note == noteEnded }
 
 // offsets is the hook that commits offsets of the task.
 func (l *life) offsets(at map[string]int64, note string) changelog.Hook {

@@ -82,6 +82,12 @@ func (l *TaskLog) Restoring(records, total int64) {
 // of the changelog.
 func (l *TaskLog) Restored(records int64) { l.step("Task restored its state", "records", records) }
 
+// Torn says that the offset that the group has committed of a topic is of another commit
+// than the state, which stands at an offset of its own.
+func (l *TaskLog) Torn(topic string, committed, state int64) {
+	l.log.With("topic", topic, "committed", committed, "state", state).Warn("Task goes on from its state: the broker has carried out only a part of a commit")
+}
+
 // Begun says that the generation is stored, and goes on behind an emission.
 func (l *TaskLog) Begun(generation, seq int64) {
 	l.step("Task began its generation", "generation", generation, "seq", seq)

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // forget is how long a group takes to forget a member that ended without a word.
@@ -164,6 +167,43 @@ func TestTornCommit(t *testing.T) {
 			}, shopTopics)
 		})
 	}
+}
+
+// TestForgottenEnd: a broker confirms the commit that notes the end of a bounded run, and
+// does not carry it out. The run is made again, where it would wait for ever.
+func TestForgottenEnd(t *testing.T) {
+	records := shoppers(36, 3)
+	want := undisturbed(t, records)
+	inWorld(t, func(w *world) {
+		w.db = newDatabase()
+		w.opts = small
+		w.produce(records...)
+		var ending atomic.Pointer[string] // the transaction that notes an end
+		noted := kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Count: -1, When: func(r kmsg.Request) bool {
+			commit := r.(*kmsg.TxnOffsetCommitRequest)
+			if note := commit.Topics[0].Partitions[0].Metadata; note != nil && *note == noteEnded {
+				ending.Store(&commit.TransactionalID)
+			}
+			return false
+		}}
+		forgets := kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: simForgets, Count: 1, When: func(r kmsg.Request) bool {
+			id := ending.Load()
+			return id != nil && r.(*kmsg.EndTxnRequest).TransactionalID == *id
+		}}
+		fault := w.cluster.Fault(noted, forgets)
+		s := w.start(funnel, nil)
+		select {
+		case <-s.done:
+		case <-time.After(10 * time.Minute):
+			s.stop()
+			t.Fatalf("it does not end\n%s", s.log)
+		}
+		s.wait()
+		if fault.Hits() != 1 {
+			t.Errorf("%d commits were forgotten", fault.Hits())
+		}
+		w.outcome(s).want(t, want)
+	}, shopTopics)
 }
 
 // TestMorePartitionsMeanwhile: the same is found out while the stream runs.

@@ -53,9 +53,52 @@ func (k *keeper) Write() error {
 	return nil
 }
 
-// Ended notes in the group's offsets that a bounded run has emitted all of the task.
+// Ended notes in the group's offsets that a bounded run has emitted all of the task. The
+// others wait for the note, and no later commit would make up for one that the broker has
+// confirmed and not carried out.
 func (k *keeper) Ended(ctx context.Context) error {
-	return k.again(ctx, noteEnded)
+	if err := k.again(ctx, noteEnded); err != nil {
+		return err
+	}
+	for begun := time.Now(); ; {
+		noted, err := k.noted(ctx)
+		if noted {
+			return nil
+		}
+		if time.Since(begun) > notedTime {
+			return errors.Join(errNotNoted, err)
+		}
+		timer := time.NewTimer(notedPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+const (
+	// notedTime is how long a broker may take to carry out a commit that it has confirmed.
+	notedTime = 10 * time.Second
+	// notedPause is the time between two looks whether it has.
+	notedPause = 20 * time.Millisecond
+)
+
+var errNotNoted = errors.New("the broker has confirmed the last commit, and does not carry it out")
+
+// noted tells whether the group's offsets say that the task has ended.
+func (k *keeper) noted(ctx context.Context) (bool, error) {
+	committed, err := k.life.member.Fetch(ctx)
+	if err != nil {
+		return false, err
+	}
+	for topic, at := range k.at {
+		if c, ok := committed.Lookup(topic, k.life.task); !ok || c.At != at || c.Metadata != noteEnded {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // newest tells whether nobody has fenced this run of the task.

@@ -47,10 +47,11 @@ var (
 	bounded    = slices.Concat(stepsToRun, []string{"finished its input", "closed"})
 )
 
-// jsonLog is a pipeline whose logs are JSON.
+// jsonLog is a pipeline whose logs are JSON. One line tells the address for HTTP, which is
+// another where somebody else has the usual port.
 func jsonLog(t testing.TB, partitions int) *pipeline {
 	p := newPipeline(t, partitions)
-	p.env = append(p.env, "TIDEMARK_LOG_FORMAT=json")
+	p.env = append(p.env, "TIDEMARK_LOG_FORMAT=json", "TIDEMARK_HTTP_ADDRESS=127.0.0.1:0")
 	return p
 }
 

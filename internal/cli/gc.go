@@ -11,14 +11,15 @@ import (
 // Between two collections, garbage may grow to gcHeadroom, or to gcPercent of what
 // lives where that is more. Rows are short-lived: with little state, collecting in
 // proportion to it would be most of the work. Under load, when collections follow each
-// other within gcBusy, the heap may grow to three times what lives, at most to
-// gcBusyHeap: then memory is not let lie idle while the collector takes time from the
-// tasks.
+// other within gcBusy, garbage may grow to twice of what lives beyond gcSmall, and the
+// heap at most to gcBusyHeap: then memory is not let lie idle while the collector takes
+// time from the tasks. What a process holds without state, gcSmall, is no reason to grow.
 const (
 	gcHeadroom = 48 << 20
 	gcPercent  = 14
 	gcBusy     = 250 * time.Millisecond
 	gcBusyHeap = 256 << 20
+	gcSmall    = 32 << 20
 )
 
 // gcIdle is what the process may hold beyond the heap's goal, and a 16th of that goal
@@ -53,7 +54,7 @@ func collected(before time.Time) {
 func percentOf(live uint64, busy bool) int {
 	headroom := uint64(gcHeadroom)
 	if busy && live < gcBusyHeap {
-		headroom = max(headroom, min(gcBusyHeap-live, 2*live))
+		headroom = max(headroom, min(gcBusyHeap-live, 2*(live-min(live, gcSmall))))
 	}
 	return int(max(gcPercent, headroom*100/live))
 }

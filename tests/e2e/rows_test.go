@@ -39,9 +39,8 @@ func TestOlist(t *testing.T) {
 	}
 
 	t.Logf("consume took at most %d MB of memory", r.PeakRSS>>20)
-	// Five streams of three tasks take some 200.
-	if r.PeakRSS >= 256<<20 {
-		t.Errorf("consume took %d MB of memory, want less than 256", r.PeakRSS>>20)
+	if r.PeakRSS >= 200<<20 {
+		t.Errorf("consume took %d MB of memory, want less than 200", r.PeakRSS>>20)
 	}
 
 	p.produce(dir)

@@ -68,12 +68,8 @@ func (k *keeper) Ended(ctx context.Context) error {
 		if time.Since(begun) > notedTime {
 			return errors.Join(errNotNoted, err)
 		}
-		timer := time.NewTimer(notedPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := pause(ctx, notedPause); err != nil {
+			return err
 		}
 	}
 }
@@ -144,12 +140,20 @@ func (k *keeper) transact(ctx context.Context, commit func() error) error {
 		if gone := k.life.member.Confirm(ctx); errors.Is(gone, group.ErrNotMember) {
 			return gone
 		}
-		timer := time.NewTimer(generationPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err := pause(ctx, generationPause); err != nil {
+			return err
 		}
+	}
+}
+
+// pause waits, and fails when ctx ends before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

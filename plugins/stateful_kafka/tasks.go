@@ -102,11 +102,7 @@ func (ts *tasks) finished(ctx context.Context) bool {
 		if ts.allEnded(ctx) && ts.closeFinished() {
 			return true
 		}
-		timer := time.NewTimer(finishPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if pause(ctx, finishPause) != nil {
 			return false
 		}
 	}

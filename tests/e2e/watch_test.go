@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -33,6 +34,12 @@ func newPlain(t *testing.T, address string, args ...string) *streamer {
 func (s *streamer) awaitConfig(part string) {
 	s.Helper()
 	kit.Eventually(s, patience, func() (bool, string) {
+		// It says that it is launching before its server listens.
+		conn, err := net.Dial("tcp", s.address)
+		if err != nil {
+			return false, err.Error()
+		}
+		_ = conn.Close()
 		status, answer := s.request(http.MethodGet, "/streams/plain", "")
 		return status == http.StatusOK && strings.Contains(answer, part), "its config holds " + part + ": " + answer
 	})
